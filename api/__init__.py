@@ -1,0 +1,1 @@
+"""The HTTP door, the command line, the console, and the one wiring."""

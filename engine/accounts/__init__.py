@@ -1,0 +1,1 @@
+"""People and their money: customers, wallets, limits, KYC state."""

@@ -1,0 +1,1 @@
+"""Captures become presentments; interchange and fees."""

@@ -1,0 +1,1 @@
+"""Cryptographic primitives without keys, and the one door that holds keys."""

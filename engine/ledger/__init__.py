@@ -1,0 +1,1 @@
+"""Double entry: accounts, chart, rules, store, audit."""

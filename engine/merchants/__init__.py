@@ -1,0 +1,1 @@
+"""Merchants, terminals, fee plans: the acquirer's participants."""

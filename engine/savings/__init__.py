@@ -1,0 +1,1 @@
+"""Interest: accrual, posting, statements."""

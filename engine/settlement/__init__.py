@@ -1,0 +1,1 @@
+"""Net positions, payouts, reconciliation."""

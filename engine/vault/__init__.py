@@ -1,0 +1,1 @@
+"""Card numbers: encrypted at rest, found by a keyed hash; one key set per institution."""

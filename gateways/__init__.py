@@ -1,0 +1,1 @@
+"""Translators between a wire and the vocabulary. No rules, no tables."""

@@ -1,0 +1,1 @@
+"""The issuing bank: cards, authorization, clearing, disputes, tokens."""
