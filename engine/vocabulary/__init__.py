@@ -1,0 +1,1 @@
+"""The words: money, messages, events, postings, response codes, identifiers, decision."""

@@ -1,0 +1,223 @@
+"""The messages of the card network, in the standard's words, free of any wire: ISO 8583:1987 online messages and presentments.
+
+Gateways translate a wire to and from these; stages decide on them. The same request travels terminal -> acquirer -> network -> issuer;
+each hop keeps its own record of it. Instants are UTC and complete: a gateway resolves DE 7, which has no year, before it builds one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from engine.vocabulary.identifiers import Pan, Secret
+from engine.vocabulary.money import Money
+from engine.vocabulary.responses import ResponseCode
+
+PURCHASE = "00"
+CASH = "01"
+REFUND = "20"
+"""First two digits of DE 3, the transaction type."""
+
+PREAUTHORIZED = "06"
+"""DE 25 of a pre-authorization: approved now, captured by a later completion, perhaps for another amount."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthorizationRequest:
+    """0100, repeat 0101. May money of this card be promised?"""
+
+    acquirer_id: str
+    """DE 32, the acquirer's member id."""
+    terminal_id: str
+    """DE 41, 8 characters, stripped."""
+    merchant_id: str
+    """DE 42, 15 characters, stripped."""
+    merchant_name: str
+    """DE 43, name, city and country as one text of at most 40 characters."""
+    mcc: str
+    """DE 18."""
+    stan: str
+    """DE 11, 6 digits. Wraps; never unique by itself."""
+    transmitted_at: datetime
+    """DE 7, resolved to an instant."""
+    rrn: str
+    """DE 37, 12 characters."""
+    pan: Pan
+    """DE 2, or from track 2."""
+    expiry: str
+    """DE 14, YYMM."""
+    processing_code: str
+    """DE 3, 6 digits."""
+    amount: Money
+    """DE 4 and DE 49."""
+    pos_entry_mode: str
+    """DE 22, 3 digits."""
+    pos_condition_code: str
+    """DE 25, 2 digits."""
+    track2: Secret | None = None
+    """DE 35. In memory only."""
+    pin_block: Secret | None = None
+    """DE 52, hexadecimal. In memory only."""
+    cvv2: Secret | None = None
+    """DE 48 sub-element 92. In memory only."""
+    network_reference: str | None = None
+    """DE 63, given by the network; absent before it."""
+    is_repeat: bool = False
+
+    @property
+    def transaction_type(self) -> str:
+        """First two digits of DE 3: PURCHASE, CASH, REFUND."""
+        return self.processing_code[:2]
+
+    @property
+    def is_preauthorization(self) -> bool:
+        """Whether it waits for a completion."""
+        return self.pos_condition_code == PREAUTHORIZED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthorizationResponse:
+    """0110. The issuer's answer (or the network's, for a silent one), on its way back."""
+
+    acquirer_id: str
+    terminal_id: str
+    stan: str
+    transmitted_at: datetime
+    rrn: str
+    response_code: ResponseCode
+    """DE 39."""
+    approval_code: str | None = None
+    """DE 38, 6 characters."""
+    amount: Money
+    """DE 4 and DE 49: the amount approved."""
+    network_reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OriginalData:
+    """DE 90: which request a reversal or completion is about."""
+
+    message_type: str
+    stan: str
+    transmitted_at: datetime
+    acquirer_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReversalAdvice:
+    """0400 (a terminal asks) or 0420 (a hop tells; repeat 0421). What the original promised is off, or less.
+
+    `replacement_amount` (DE 95) is the *new total* of a partial reversal; None reverses all of it.
+    """
+
+    acquirer_id: str
+    terminal_id: str
+    merchant_id: str
+    stan: str
+    transmitted_at: datetime
+    rrn: str
+    pan: Pan
+    processing_code: str
+    amount: Money
+    """DE 4: the original's amount."""
+    original: OriginalData
+    replacement_amount: Money | None = None
+    network_reference: str | None = None
+    response_code: ResponseCode | None = None
+    """DE 39 in a reversal says why: 68 the response came too late or never, 17 or none the customer cancelled."""
+    is_advice: bool = True
+    """True 0420, False 0400."""
+    is_repeat: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReversalResponse:
+    """0430 (to an advice, which cannot be refused) or 0410 (to a request)."""
+
+    acquirer_id: str
+    terminal_id: str
+    stan: str
+    transmitted_at: datetime
+    rrn: str
+    response_code: ResponseCode
+    original: OriginalData
+    """Echoed from the request, so that the hop that asked can match it without knowing the STAN."""
+    network_reference: str | None = None
+    is_advice: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompletionAdvice:
+    """0220, repeat 0221: a terminal tells the final amount of a pre-authorization, or of a purchase with a tip. Cannot be refused for funds."""
+
+    acquirer_id: str
+    terminal_id: str
+    merchant_id: str
+    stan: str
+    transmitted_at: datetime
+    rrn: str
+    pan: Pan
+    amount: Money
+    """The final amount."""
+    original: OriginalData
+    is_repeat: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompletionResponse:
+    """0230."""
+
+    acquirer_id: str
+    terminal_id: str
+    stan: str
+    transmitted_at: datetime
+    rrn: str
+    response_code: ResponseCode
+    original: OriginalData
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presentment:
+    """One record of a clearing file (shaped like 1240): the acquirer presents a transaction for payment.
+
+    `arn` is the acquirer reference number, the presentment's own identity; `interchange_micro` and the fees are filled by the
+    network, which computes them once and tells both sides (in millionths of a minor unit's whole: 6 decimals).
+    """
+
+    arn: str
+    """DE 31: 23 digits with check digit."""
+    network_reference: str | None
+    """DE 63, None for a force post without authorization."""
+    acquirer_id: str
+    pan: Pan
+    processing_code: str
+    """DE 3: 00 purchase, 20 credit (refund)."""
+    amount: Money
+    transacted_at: datetime
+    """DE 12."""
+    authorized_on: date | None
+    approval_code: str | None
+    pos_entry_mode: str
+    """DE 22, 12 positions in clearing."""
+    mcc: str
+    terminal_id: str
+    merchant_id: str
+    merchant_name: str
+    business_date: date
+    """The clearing date of the file that carries it."""
+    is_final: bool = True
+    """The last presentment of its authorization: what is left of the hold is released."""
+    interchange: str | None = None
+    """The item's interchange in minor units with six decimals, signed from the issuer's side, e.g. "120.000000"."""
+    network_fee: str | None = None
+    """The acquirer's fee for the item, in minor units with six decimals."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkManagementRequest:
+    """0800 with DE 70: 001 sign-on, 002 sign-off, 301 echo."""
+
+    stan: str
+    transmitted_at: datetime
+    information_code: str
+    member_id: str
