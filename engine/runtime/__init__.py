@@ -1,0 +1,1 @@
+"""The shell: batch, intake, journal, dispatch, outbox, timers, jobs. Knows no stage."""
