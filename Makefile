@@ -17,6 +17,7 @@ help:
 	@echo "make setup | lint | test-slow | test-vectors | bench | constraints | clean"
 
 setup: $(INSTALLED)
+	@:
 
 # A Python without ensurepip (as Debian packages it) makes the .venv without pip and installs from outside.
 $(INSTALLED): pyproject.toml constraints.txt

@@ -1,6 +1,6 @@
 """A test either runs and passes or it fails: skipped, expected to fail, and unexpectedly passing all count as failures.
 
-A pytest plugin, loaded by `conftest.py` at the root. A run without any test already fails by itself (pytest's exit status 5).
+A pytest plugin, loaded by `conftest.py` at the root. A run without any test already fails by itself (exit status 5).
 """
 
 from __future__ import annotations
