@@ -118,7 +118,7 @@ class Hsm(Protocol):
     def make_pvv(self, pan: Pan, pin: str, pvki: str = "1") -> str:
         """The 4 digits that the issuer keeps of a PIN.
 
-        Called at personalisation, the one place where a clear PIN goes in. `FormatError` if the PIN has not 4 to 12 digits.
+        Asked at personalisation, the one place where a clear PIN goes in. `FormatError` if it has not 4 to 12 digits.
         """
         ...
 

@@ -98,9 +98,7 @@ def derive_key(master_key: bytes, name: KeyName) -> Key:
 
 
 def pair_name(one: str, other: str) -> str:
-    """The name of what two parties share, a PIN zone or a link: sorted, so that both give the same:
-    `acquirer/simnet`.
-    """
+    """The name of what two parties share, a PIN zone or a link, the same from both ends: `acquirer/simnet`."""
     return "/".join(sorted((one, other)))
 
 

@@ -26,9 +26,7 @@ def encode_format_0(pin: str, pan: str) -> bytes:
 
 
 def decode_format_0(block: bytes, pan: str) -> str:
-    """The PIN in a clear format 0 block of this card; `FormatError` if it is not one (wrong key, wrong card, other
-    format).
-    """
+    """The PIN in a clear format 0 block of this card; `FormatError` if it is not one."""
     return _decode("0", block, pan, "F")
 
 
