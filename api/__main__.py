@@ -1,0 +1,5 @@
+"""`python -m api` is `bezant`."""
+
+from api.cli import main
+
+main()

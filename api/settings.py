@@ -1,0 +1,94 @@
+"""What the surroundings may set: the only place that reads the environment. Variables are `BEZANT_` and a field."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from engine.vocabulary.errors import BezantError
+
+PREFIX = "BEZANT_"
+
+TEST_MASTER_KEY = "7e57" * 16
+"""The key of the test profile, 32 bytes in hexadecimal, obviously no secret ("7e57" reads "test")."""
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+def _default_data_folder() -> Path:
+    """`$XDG_DATA_HOME/bezant`, else `~/.local/share/bezant` (XDG base directory specification)."""
+    base = os.environ.get("XDG_DATA_HOME", "")
+    return (Path(base) if base else Path("~/.local/share")) / "bezant"
+
+
+def _absolute(folder: Path) -> Path:
+    return folder.expanduser().absolute()
+
+
+def _master_key(key: SecretStr) -> SecretStr:
+    try:
+        length = len(bytes.fromhex(key.get_secret_value()))
+    except ValueError:
+        length = 0
+    if length != 32:
+        raise ValueError("a master key is 32 bytes, written as 64 hexadecimal digits")
+    return key
+
+
+class Settings(BaseSettings):
+    """The settings of one process. Secrets are `SecretStr`: they print as asterisks."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, hide_input_in_errors=True, env_ignore_empty=True, validate_default=True
+    )
+
+    profile: Literal["test", "production"] = "test"
+    """`production` refuses to start with test keys."""
+
+    database_url: SecretStr | None = None
+    """Where PostgreSQL is, as the owner role (`postgresql://owner:password@host:port/name`). None: the embedded one."""
+
+    data_folder: Annotated[Path, AfterValidator(_absolute)] = Field(default_factory=_default_data_folder)
+    """Where the embedded database and the files of the day live."""
+
+    master_key: Annotated[SecretStr, AfterValidator(_master_key)] = SecretStr(TEST_MASTER_KEY)
+    """The key that the HSM's other keys are wrapped under: 32 bytes in hexadecimal."""
+
+    listen_host: str = "127.0.0.1"
+    """The address that every listener of ours binds to: loopback, unless told otherwise."""
+
+    api_port: Port = 8000
+    """HTTP: the merchant, wallet and issuing API."""
+
+    pos_port: Port = 8583
+    """ISO 8583: where the acquirer listens for terminals."""
+
+    network_host: str = "127.0.0.1"
+    """Where members (acquirers and issuers, who listen to nobody) find the network."""
+
+    network_port: Port = 8600
+    """ISO 8583: where the network listens for its members."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["console", "json"] = "console"
+
+    @model_validator(mode="after")
+    def _no_test_key_in_production(self) -> Self:
+        if self.profile == "production" and self.master_key.get_secret_value().lower() == TEST_MASTER_KEY:
+            raise ValueError(f"the production profile refuses the test master key: set {PREFIX}MASTER_KEY to your own")
+        return self
+
+
+def load_settings() -> Settings:
+    """The settings as the environment has them; a `BezantError` names the first wrong variable, never its value."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        reason = first["msg"].removeprefix("Value error, ")
+        name = PREFIX + str(first["loc"][0]).upper() + ": " if first["loc"] else ""
+        raise BezantError(f"Wrong setting: {name}{reason}.") from None
