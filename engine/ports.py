@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
 from engine.crypto.door import Hsm
 from engine.vocabulary.decision import Message
+from engine.vocabulary.files import FileTotals
+from engine.vocabulary.messages import Presentment
 
-__all__ = ["Activity", "BankRail", "Clock", "Hsm", "Network", "NoActivity"]
+__all__ = ["Activity", "ClearingFormat", "Clock", "Hsm", "Network", "NoActivity"]
 
 
 class Clock(Protocol):
@@ -57,9 +61,13 @@ class Network(Protocol):
         ...
 
 
-class BankRail(Protocol):
-    """The way to outside bank accounts."""
+class ClearingFormat(Protocol):
+    """The shape of clearing files: header, one record a presentment, trailer with totals."""
 
-    def pay(self, message: Message) -> bool:
-        """Hand over a payment instruction. True when the rail has it; the rail ignores one that it already has."""
+    def write(self, path: Path, totals: FileTotals, presentments: Iterable[Presentment]) -> None:
+        """Write a whole file."""
+        ...
+
+    def read(self, path: Path) -> tuple[FileTotals, list[Presentment]]:
+        """Read a whole file. `FormatError` when a record is malformed or the totals do not match: then nothing of it counts."""
         ...

@@ -1,1 +1,1 @@
-"""The shell: batch, intake, journal, dispatch, outbox, timers, jobs. Knows no stage."""
+"""The shell: batches, intake, journal, dispatch, outbox, timers, jobs, files. It knows no stage; stages are given to it."""

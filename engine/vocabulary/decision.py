@@ -74,7 +74,7 @@ class TimerFired:
 class AnswerTo:
     """An answer to an earlier request whose decision had left it open, named by that request's idempotency key."""
 
-    key: bytes
+    key: UUID
     answer: Answer
 
 
@@ -125,6 +125,10 @@ class State:
         for name in kind.ALSO_BY:
             if (value := getattr(noun, name)) is not None:
                 self._also_by[kind, name, value] = noun.id
+
+    def keys(self) -> frozenset[tuple[type, UUID]]:
+        """Kind and identifier of every noun held at this moment."""
+        return frozenset(self._nouns)
 
     def all(self, kind: type[N]) -> list[N]:
         """Every noun of a kind that is held, in order of loading."""

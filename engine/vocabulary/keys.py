@@ -15,6 +15,7 @@ from datetime import date, datetime
 from hashlib import blake2b
 from operator import attrgetter
 from typing import Any
+from uuid import UUID
 
 from engine.vocabulary import messages
 from engine.vocabulary.decision import TimerFired
@@ -44,9 +45,9 @@ KEYS: Mapping[type, KeyRule] = {
 """The network's messages. Stages with requests of their own (`transfers/model.py`) give theirs to the processor beside these."""
 
 
-def key_of(rule: KeyRule, request: Any) -> bytes:
-    """The request's idempotency key: 16 bytes, BLAKE2b over scope and key fields."""
-    return blake2b(_joined(rule.scope, rule.key, request), digest_size=16).digest()
+def key_of(rule: KeyRule, request: Any) -> UUID:
+    """The request's idempotency key: 16 bytes of BLAKE2b over scope and key fields, as a UUID."""
+    return UUID(bytes=blake2b(_joined(rule.scope, rule.key, request), digest_size=16).digest())
 
 
 def fingerprint_material(rule: KeyRule, request: Any) -> bytes:

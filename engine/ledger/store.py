@@ -1,0 +1,173 @@
+"""The SQL of the ledger: accounts under lock, entries appended, and the chain of batches that shows a cut or a change.
+
+Each writer session (one thread of one process) has a chain of its own: it never waits for another to number a batch. A batch
+carries the digest over its entries, its events and the digest before it; the day's close anchors the head of every chain, so that
+a tail that was cut off shows as well as a row that was changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Connection,
+    Date,
+    DateTime,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+
+from engine.database.nouns import NounRows
+from engine.database.tables import metadata
+from engine.ledger.chain import GENESIS
+from engine.ledger.model import Account, Entry
+from engine.vocabulary.decision import State
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("code", Integer, nullable=False),
+    Column("asset", Text, nullable=False),
+    Column("owner_id", Uuid),
+    Column("held_id", Uuid),
+    Column("balance_minor", BigInteger, nullable=False),
+    Column("minimum_minor", BigInteger),
+    Column("floor_minor", BigInteger),
+    Column("entry_count", BigInteger, nullable=False),
+    Column("closed", Boolean, nullable=False),
+    CheckConstraint("balance_minor >= floor_minor", name="accounts_balance_at_least_floor"),
+    CheckConstraint("floor_minor <= minimum_minor", name="accounts_floor_at_most_minimum"),
+    Index("accounts_by_owner", "owner_id"),
+)
+
+entries = Table(
+    "entries",
+    metadata,
+    Column("chain", Integer, primary_key=True),
+    Column("sequence", BigInteger, primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("request_id", Uuid, nullable=False),
+    Column("line", SmallInteger, nullable=False),
+    Column("debit", Uuid, nullable=False),
+    Column("credit", Uuid, nullable=False),
+    Column("amount_minor", BigInteger, CheckConstraint("amount_minor > 0"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("subject_id", Uuid),
+    Column("effective_on", Date, nullable=False),
+    Column("forced", Boolean, nullable=False),
+    Column("corrects", Uuid),
+    Column("debit_number", BigInteger, nullable=False),
+    Column("credit_number", BigInteger, nullable=False),
+    Column("debit_after", BigInteger, nullable=False),
+    Column("credit_after", BigInteger, nullable=False),
+    Column("debit_held_after", BigInteger),
+    Column("credit_held_after", BigInteger),
+    Column("occurred_at", DateTime(timezone=True), nullable=False),
+    CheckConstraint("debit <> credit", name="entries_two_accounts"),
+    Index("entries_by_debit", "debit", "debit_number", unique=True),
+    Index("entries_by_credit", "credit", "credit_number", unique=True),
+    info={"append_only": True},
+)
+
+chains = Table(
+    "chains",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("predecessor", Integer),
+    Column("predecessor_digest", LargeBinary),
+    Column("opened_at", DateTime(timezone=True), nullable=False),
+    info={"append_only": True},
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("chain", Integer, primary_key=True),
+    Column("sequence", BigInteger, primary_key=True),
+    Column("digest", LargeBinary, nullable=False),
+    Column("entry_count", Integer, nullable=False),
+    Column("event_count", Integer, nullable=False),
+    Column("recorded_at", DateTime(timezone=True), nullable=False),
+    info={"append_only": True},
+)
+
+closes = Table(
+    "closes",
+    metadata,
+    Column("business_date", Date, primary_key=True),
+    Column("chain", Integer, primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("closed_at", DateTime(timezone=True), nullable=False),
+    info={"append_only": True},
+)
+
+account_rows = NounRows(Account, accounts)
+entry_rows = NounRows(Entry, entries, beside=("chain", "sequence", "position"))
+
+_LOCK = text(
+    "select * from accounts where id = any(:ids)"
+    " or id = any(array(select held_id from accounts where id = any(:ids) and held_id is not null))"
+    " order by id for update"
+)
+_HEAD = text("select digest from batches where chain = :chain order by sequence desc limit 1")
+_HEADS = text("select distinct on (chain) chain, sequence, digest from batches order by chain, sequence desc")
+
+
+def load(connection: Connection, ids: Iterable[UUID], state: State) -> None:
+    """Lock these accounts and their held counterparts, in id order (the one lock order), and put them into the state."""
+    wanted = list(ids)
+    if wanted:
+        for row in connection.execute(_LOCK, {"ids": wanted}).mappings():
+            state.put(account_rows.noun(row))
+
+
+def read(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, Account]:
+    """These accounts, unlocked."""
+    return {account.id: account for account in account_rows.read(connection, list(ids))}
+
+
+def write(
+    connection: Connection, opened: Sequence[Account], touched: Sequence[Account], new: Sequence[Entry], place: tuple[int, int]
+) -> None:
+    """Insert opened accounts, set the balances of touched ones, append the entries of batch `place` = (chain, sequence)."""
+    account_rows.insert(connection, opened)
+    account_rows.update(connection, touched, columns=("balance_minor", "floor_minor", "entry_count"))
+    entry_rows.insert(connection, new, beside=[(*place, position) for position in range(len(new))])
+
+
+def open_chain(connection: Connection, opened_at: datetime) -> tuple[int, bytes]:
+    """Register a new chain after the newest one; its number, and the digest its first batch builds on.
+
+    A race ends in a unique violation: try again.
+    """
+    newest = connection.execute(text("select max(id) from chains")).scalar()
+    head = connection.execute(_HEAD, {"chain": newest}).scalar()
+    number = (newest or 0) + 1
+    connection.execute(
+        chains.insert(), {"id": number, "predecessor": newest, "predecessor_digest": head, "opened_at": opened_at}
+    )
+    return number, GENESIS if head is None else bytes(head)
+
+
+def close_day(connection: Connection, business_date: date, closed_at: datetime) -> int:
+    """Anchor the head of every chain in the close of `business_date`; how many heads were anchored."""
+    heads = [dict(row) for row in connection.execute(_HEADS).mappings()]
+    for head in heads:
+        head |= {"business_date": business_date, "closed_at": closed_at}
+    if heads:
+        connection.execute(closes.insert(), heads)
+    return len(heads)

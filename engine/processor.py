@@ -1,0 +1,220 @@
+"""The door: `submit(request)` and `tick()`. Wires stages, intake, writer, timers and outbox of one institution together.
+
+One processor is one institution in one process. Several processes of an institution may run against one database; what keeps them
+apart is row locks and idempotency keys, never being alone.
+
+Two ways to run it: `serve` takes batches from the intake until `stop` (a worker thread of a host), `step` runs one batch of all that waits, in key
+order (the simulator, which decides when time moves). Either way a whole batch is handed back by one call of `hand_over`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from threading import Lock
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Engine
+
+from engine.database.institutions import Institution
+from engine.ports import Activity, Clock, Hsm, Network, NoActivity
+from engine.runtime import outbox, timers
+from engine.runtime.batch import Writer, Written
+from engine.runtime.intake import Intake
+from engine.runtime.stage import Outside, Reply, Stage, Submission
+from engine.vocabulary.decision import Answer, Message, TimerFired
+from engine.vocabulary.keys import KEYS, KeyRule, fingerprint_material, key_of
+
+LARGEST_BATCH = 1_000
+"""Beyond this a batch's latency grows and its rate hardly does (docs/decisions)."""
+
+HandOver = Callable[[Callable[[], None]], object]
+
+
+def _at_once(call: Callable[[], None]) -> None:
+    call()
+
+
+class Processor:
+    """One institution's processor. Thread-safe where it says so."""
+
+    def __init__(
+        self,
+        *,
+        institution: Institution,
+        stages: Sequence[Stage],
+        engine: Engine,
+        hsm: Hsm,
+        clock: Clock,
+        network: Network,
+        hand_over: HandOver = _at_once,
+        activity: Activity | None = None,
+        capacity: int = 20_000,
+    ) -> None:
+        self.institution = institution
+        self.engine = engine
+        self.clock = clock
+        self.outside = Outside(institution, hsm, engine.connect)
+        self._stages = tuple(stages)
+        self._network = network
+        self._hand_over = hand_over
+        self._activity = activity or NoActivity()
+        self._intake = Intake(capacity)
+        self._by_kind: dict[type, tuple[Stage, KeyRule]] = {
+            kind: (stage, rule) for stage in stages for kind, rule in stage.keys.items()
+        }
+        self._by_timer = {name: stage for stage in stages for name in stage.timers}
+        self._writer = self._new_writer()
+        self._direct_writer = self._new_writer()
+        self._direct = Lock()
+        self._waiting: dict[UUID, list[Reply]] = defaultdict(list)
+        self._waiting_lock = Lock()
+        self._firing: set[TimerFired] = set()
+        self._next_due: datetime | None = None
+        self._next_due_known = False
+
+    # --- requests ---
+
+    def submit(self, request: Any, reply: Reply | None = None) -> UUID:
+        """Queue a request; its key. `reply` is called once with the answer, maybe several decisions later. Any thread.
+
+        Raises `IntakeFull` when too many wait.
+        """
+        submission = self._submission(request, reply)
+        self._intake.put(submission)
+        return submission.key
+
+    async def ask(self, request: Any) -> Answer:
+        """Submit, and wait for the answer, without holding up the event loop."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Answer] = loop.create_future()
+
+        def tell(answer: Answer) -> None:
+            if not future.done():
+                future.set_result(answer)
+
+        self.submit(request, lambda answer: loop.call_soon_threadsafe(tell, answer))
+        return await future
+
+    def execute(self, requests: Iterable[Any]) -> list[Answer | None]:
+        """Decide these at once in the calling thread, in batches; their answers in order (None: still open). For jobs and tools."""
+        answers: list[Answer | None] = []
+        batch: list[Submission] = []
+        with self._direct:
+            for request in requests:
+                batch.append(self._submission(request, None))
+                if len(batch) == LARGEST_BATCH:
+                    answers += self._run(self._direct_writer, batch)
+                    batch = []
+            answers += self._run(self._direct_writer, batch)
+        return answers
+
+    # --- running ---
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait in the intake."""
+        return len(self._intake)
+
+    def step(self) -> int:
+        """One batch of everything that waits, in key order; how many there were. The simulator's way."""
+        drained = sorted(self._intake.drain(), key=lambda one: one.key)
+        self._run(self._writer, drained)
+        return len(drained)
+
+    def serve(self) -> None:
+        """Batches as they come, until `stop`. Runs in a thread of its own."""
+        while batch := self._intake.take(LARGEST_BATCH):
+            self._run(self._writer, batch)
+
+    def stop(self) -> None:
+        """Refuse new requests; `serve` ends once those that wait are answered."""
+        self._intake.close()
+
+    def tick(self) -> int:
+        """Submit the timers that are due and deliver what waits in the outbox; how many timers. Any thread."""
+        now = self.clock.now()
+        with self.engine.begin() as connection:
+            due = [one for one in timers.due(connection, now, LARGEST_BATCH) if one not in self._firing]
+        for fired in due:
+            self._firing.add(fired)
+            self.submit(fired)
+        with self.engine.begin() as connection:
+            outbox.deliver(connection, now, self._network.deliver)
+        self._next_due_known = False
+        return len(due)
+
+    def next_due(self) -> datetime | None:
+        """When `tick` has something to do next, as far as this process has written or seen."""
+        if not self._next_due_known:
+            with self.engine.begin() as connection:
+                every = (timers.next_due(connection), outbox.next_due(connection))
+            self._next_due = min((one for one in every if one is not None), default=None)
+            self._next_due_known = True
+        return self._next_due
+
+    # --- inside ---
+
+    def _new_writer(self) -> Writer:
+        return Writer(self.engine, self.outside, self._stages, self.clock.now)
+
+    def _submission(self, request: Any, reply: Reply | None) -> Submission:
+        if isinstance(request, TimerFired):
+            stage, rule = self._by_timer[request.name], KEYS[TimerFired]
+        else:
+            stage, rule = self._by_kind[type(request)]
+        key = key_of(rule, request)
+        return Submission(request, stage, self.clock.now(), key, fingerprint_material(rule, request), reply)
+
+    def _run(self, writer: Writer, batch: Sequence[Submission]) -> list[Answer | None]:
+        if not batch:
+            return []
+        written = writer.run(batch)
+        self._firing.difference_update(one.request for one in batch if isinstance(one.request, TimerFired))
+        if written.next_timer_at is not None or written.queued:
+            self._next_due_known = False
+        replies = self._replies(written)
+        leaving = self._sealed(written)
+        self._activity.began()
+        self._hand_over(lambda: self._leave(replies, leaving))
+        if written.queued:
+            with self.engine.begin() as connection:
+                outbox.deliver(connection, self.clock.now(), self._network.deliver)
+        return [answer for _, answer in written.answers]
+
+    def _replies(self, written: Written) -> list[tuple[Reply, Answer]]:
+        replies: list[tuple[Reply, Answer]] = []
+        with self._waiting_lock:
+            for submission, answer in written.answers:
+                if submission.reply is None:
+                    continue
+                if answer is None:
+                    self._waiting[submission.key].append(submission.reply)
+                else:
+                    replies.append((submission.reply, answer))
+            for key, answer in written.answered.items():
+                replies += [(reply, answer) for reply in self._waiting.pop(key, ())]
+        return replies
+
+    def _sealed(self, written: Written) -> list[Message]:
+        leaving: list[Message] = []
+        for stage in self._stages:
+            own = [message for of, message in written.messages if of is stage]
+            if own:
+                leaving += stage.seal(self.outside, own)
+        return leaving
+
+    def _leave(self, replies: Sequence[tuple[Reply, Answer]], leaving: Sequence[Message]) -> None:
+        try:
+            for reply, answer in replies:
+                reply(answer)
+            for message in leaving:
+                if message.to == self.institution.member_id:
+                    self.submit(message.body)
+                else:
+                    self._network.send(message)
+        finally:
+            self._activity.ended()

@@ -1,0 +1,75 @@
+"""What the shell asks of a stage: how to prepare, load, decide and seal, and which nouns it writes. The shell knows no more of it.
+
+`engine/processor.py` and `issuer/processor.py` list the stages of each role: the one place where the order of things can be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from engine.database.institutions import Institution
+from engine.database.nouns import NounRows
+from engine.ports import Hsm
+from engine.vocabulary.decision import Answer, Decision, Message, State
+from engine.vocabulary.keys import KeyRule
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What `prepare` and `seal` may ask, outside any transaction: the HSM, and rows without a lock."""
+
+    institution: Institution
+    hsm: Hsm
+    read: Callable[[], AbstractContextManager[Connection]]
+
+
+Prepare = Callable[[Outside, Sequence[Any]], Sequence[Any]]
+Load = Callable[[Connection, Sequence[Any], State], set[UUID]]
+Decide = Callable[[State, Any, datetime], Decision]
+Seal = Callable[[Outside, Sequence[Message]], Sequence[Message]]
+
+
+def _as_they_are(outside: Outside, items: Sequence[Any]) -> Sequence[Any]:
+    return items
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage of one role.
+
+    `keys`: the kinds of request it answers, with their idempotency rule; `timers`: the names of the timers it sets. `prepare` turns
+    requests into what `decide` sees (the request with the HSM's verdicts as facts), one for one. `load` locks the stage's rows for all of
+    them, puts the nouns into the state, and returns the identifiers of the accounts that the decisions may touch (their held counterparts come along).
+    `nouns`: the tables of the nouns that its events carry. `seal` completes messages that leave (PIN translation), after commit.
+    """
+
+    name: str
+    keys: Mapping[type, KeyRule]
+    load: Load
+    decide: Decide
+    nouns: tuple[NounRows[Any], ...] = ()
+    timers: tuple[str, ...] = ()
+    prepare: Prepare = _as_they_are
+    seal: Seal = field(default=_as_they_are)
+
+
+Reply = Callable[[Answer], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A request on its way through the shell. `now` is stamped at intake; `key` and `fingerprint` identify it; `reply` hears the answer."""
+
+    request: Any
+    stage: Stage
+    now: datetime
+    key: UUID
+    fingerprint_material: bytes
+    reply: Reply | None = None
