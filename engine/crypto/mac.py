@@ -25,12 +25,13 @@ class Padding(Enum):
 
 
 def pad(message: bytes, padding: Padding) -> bytes:
-    """The message as whole 8-byte blocks, at least one."""
+    """The message as whole 8-byte blocks, at least one of them besides the length block."""
     if padding is Padding.ONE_AND_ZEROS:
-        message += b"\x80"
-    elif padding is Padding.LENGTH_AND_ZEROS:
-        message = (len(message) * 8).to_bytes(des.BLOCK, "big") + message
-    return message + bytes(-len(message) % des.BLOCK if message else des.BLOCK)
+        return message + b"\x80" + bytes(-(len(message) + 1) % des.BLOCK)
+    padded = message + bytes(-len(message) % des.BLOCK if message else des.BLOCK)
+    if padding is Padding.LENGTH_AND_ZEROS:
+        return (len(message) * 8).to_bytes(des.BLOCK, "big") + padded
+    return padded
 
 
 def retail_mac(key: bytes, message: bytes, padding: Padding) -> bytes:
