@@ -1,0 +1,270 @@
+"""Network management on a member's link (0800/0810): sign-on, sign-off, echo; and no financial traffic before sign-on.
+
+DE 70 says what is asked: 001 sign-on, 002 sign-off, 301 echo; DE 33 who asks. The member dials, signs on and echoes
+when the line is idle; the network answers, and its `Roster` knows who is signed on, on which links (a member may have
+several; it can be reached while one is).
+
+Before sign-on a request is answered with DE 39 = 91: the standard has no code for "not signed on", and to the one who
+asked the switch is inoperative, which is what 91 says and what makes it try again later. An advice cannot be refused,
+so it gets no answer and stays in its sender's queue. A member that the network does not know is answered 92 (facility
+cannot be found for routing).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from engine.ports import Clock
+from engine.vocabulary.errors import FormatError
+from engine.vocabulary.messages import NetworkManagementRequest
+from engine.vocabulary.responses import ResponseCode
+from gateways.iso8583.alarms import Alarm
+from gateways.iso8583.codec import Fields, decode, encode
+from gateways.iso8583.links import Link
+from gateways.iso8583.matching import MANAGEMENT_KEY, PendingReplies
+from gateways.iso8583.messages import from_fields, to_fields
+from gateways.iso8583.replies import is_advice, is_reply, refuse_malformed, reply_to
+from gateways.iso8583.specifications import Specification
+from gateways.iso8583.wires import Wires
+
+log = structlog.get_logger(__name__)
+
+SIGN_ON: Final = "001"
+SIGN_OFF: Final = "002"
+ECHO: Final = "301"
+
+REPLY_TIMEOUT: Final = timedelta(seconds=10)
+ECHO_AFTER: Final = timedelta(seconds=60)
+_MAX_STAN: Final = 999_999
+
+
+class Session:
+    """What both sides of a member's link share: the state, echoes, and the gate in front of financial traffic."""
+
+    def __init__(
+        self,
+        link: Link,
+        specification: Specification,
+        on_message: Callable[[Session, Fields], None],
+        *,
+        clock: Clock,
+        wires: Wires,
+        member_id: str = "",
+        echo_after: timedelta | None = None,
+        on_state: Callable[[Session], None] = lambda session: None,
+    ) -> None:
+        """`on_message` gets each financial message while signed on; a `FormatError` from it is answered as a
+        malformed message.
+
+        `echo_after` of silence an echo is sent, and the link closed if nothing answers it; None sends none.
+        `on_state` is called after each change of `signed_on`.
+        """
+        self.link = link
+        self.member_id = member_id
+        self.signed_on = False
+        self._specification = specification
+        self._on_message = on_message
+        self._clock = clock
+        self._wires = wires
+        self._on_state = on_state
+        self._echo_after = echo_after
+        self._idle: Alarm | None = None
+        self._stan = 0
+        self._pending = PendingReplies(
+            clock, wires, key_elements=MANAGEMENT_KEY, timeout=REPLY_TIMEOUT, on_late=self._unexpected
+        )
+        self._watch()
+
+    def send(self, fields: Fields) -> bool:
+        """Send a message. False: the link is closed and the message lost. Raises `FormatError` as `encode` does."""
+        return self.link.send(encode(fields, self._specification))
+
+    def on_frame(self, frame: bytes) -> None:
+        """Called by the link."""
+        try:
+            fields = decode(frame, self._specification)
+            if fields["t"][1] == "8":
+                self._on_management(fields)
+            elif self.signed_on:
+                self._on_message(self, fields)
+            else:
+                self._refuse(fields)
+        except FormatError:
+            refuse_malformed(self.link, frame, self._specification)
+            raise
+
+    def on_lost(self, reason: str) -> None:
+        """Called by the link."""
+        self._pending.forget()
+        if self._idle is not None:
+            self._idle.cancel()
+        self._become(signed_on=False)
+
+    def _on_management(self, fields: Fields) -> None:
+        if is_reply(fields["t"]):
+            self._pending.settle(fields)
+            return
+        request = from_fields(fields, now=self._clock.now())
+        assert isinstance(request, NetworkManagementRequest)
+        self.send(reply_to(fields, self._answer(request)))
+
+    def _answer(self, request: NetworkManagementRequest) -> ResponseCode:
+        """DE 39 for a request of the other side."""
+        return ResponseCode.APPROVED if request.information_code == ECHO else ResponseCode.INVALID_TRANSACTION
+
+    def _request(self, information_code: str, on_approval: Callable[[], None]) -> None:
+        """Ask the other side; its refusal or silence closes the link, and whoever dialled dials again."""
+        self._stan = self._stan % _MAX_STAN + 1
+        request = to_fields(
+            NetworkManagementRequest(
+                stan=f"{self._stan:06d}",
+                transmitted_at=self._clock.now().replace(microsecond=0),
+                information_code=information_code,
+                member_id=self.member_id,
+            )
+        )
+
+        def answered(reply: Fields) -> None:
+            if reply.get("39") == ResponseCode.APPROVED:
+                on_approval()
+            else:
+                self.link.close(f"it answered DE 70 {information_code} with DE 39 {reply.get('39', 'missing')}")
+
+        def silent() -> None:
+            self.link.close(f"it did not answer DE 70 {information_code} in {REPLY_TIMEOUT.seconds} seconds")
+
+        self._pending.expect(request, answered, silent)
+        self.send(request)
+
+    def _refuse(self, fields: Fields) -> None:
+        log.warning("financial message before sign-on", peer=self.link.peer, message_type=fields["t"])
+        if not is_reply(fields["t"]) and not is_advice(fields["t"]):
+            self.send(reply_to(fields, ResponseCode.ISSUER_INOPERATIVE))
+
+    def _become(self, *, signed_on: bool) -> None:
+        if self.signed_on != signed_on:
+            self.signed_on = signed_on
+            log.info("signed on" if signed_on else "signed off", peer=self.link.peer, member=self.member_id)
+            self._on_state(self)
+
+    def _unexpected(self, reply: Fields) -> None:
+        log.info("network management reply that nobody waits for", peer=self.link.peer, message_type=reply["t"])
+
+    def _watch(self) -> None:
+        """Look again when the link will have been silent for long enough."""
+        if self._echo_after is not None:
+            due = self.link.counters.last_seen + self._echo_after
+            self._idle = Alarm(self._clock, due, self._look, self._wires)
+
+    def _look(self) -> None:
+        assert self._echo_after is not None
+        if self._clock.now() - self.link.counters.last_seen < self._echo_after:
+            self._watch()
+        else:
+            self._request(ECHO, self._watch)
+
+
+class MemberSession(Session):
+    """The member's side: signs on as soon as the link is up."""
+
+    def __init__(
+        self,
+        link: Link,
+        specification: Specification,
+        on_message: Callable[[Session, Fields], None],
+        *,
+        clock: Clock,
+        wires: Wires,
+        member_id: str,
+        echo_after: timedelta | None = ECHO_AFTER,
+        on_state: Callable[[Session], None] = lambda session: None,
+    ) -> None:
+        super().__init__(
+            link,
+            specification,
+            on_message,
+            clock=clock,
+            wires=wires,
+            member_id=member_id,
+            echo_after=echo_after,
+            on_state=on_state,
+        )
+        self.sign_on()
+
+    def sign_on(self) -> None:
+        """Ask the network to take financial traffic from this link and send it some."""
+        self._request(SIGN_ON, lambda: self._become(signed_on=True))
+
+    def sign_off(self) -> None:
+        """Ask the network to send no more. What is in flight is still answered; the link stays up."""
+        self._request(SIGN_OFF, lambda: self._become(signed_on=False))
+
+
+class Roster:
+    """Who is signed on to the network, on which links."""
+
+    def __init__(self, members: Callable[[str], bool]) -> None:
+        """`members` says whether a member id is one of the network's."""
+        self.is_member = members
+        self._sessions: dict[str, list[Session]] = {}
+
+    def sessions(self, member_id: str) -> tuple[Session, ...]:
+        """The member's links that are signed on, in the order in which they did."""
+        return tuple(self._sessions.get(member_id, ()))
+
+    def pick(self, member_id: str) -> Session | None:
+        """One of the member's links, each in turn; None when it cannot be reached."""
+        sessions = self._sessions.get(member_id)
+        if not sessions:
+            return None
+        sessions.append(sessions.pop(0))
+        return sessions[-1]
+
+    def note(self, session: Session) -> None:
+        """Follow a session's change of state."""
+        sessions = self._sessions.setdefault(session.member_id, [])
+        if session.signed_on:
+            sessions.append(session)
+        else:
+            sessions.remove(session)
+
+
+class NetworkSession(Session):
+    """The network's side: answers, and keeps the roster."""
+
+    def __init__(
+        self,
+        link: Link,
+        specification: Specification,
+        on_message: Callable[[Session, Fields], None],
+        *,
+        clock: Clock,
+        wires: Wires,
+        roster: Roster,
+        echo_after: timedelta | None = None,
+        on_state: Callable[[Session], None] = lambda session: None,
+    ) -> None:
+        def changed(session: Session) -> None:
+            roster.note(session)
+            on_state(session)
+
+        super().__init__(
+            link, specification, on_message, clock=clock, wires=wires, echo_after=echo_after, on_state=changed
+        )
+        self._roster = roster
+
+    def _answer(self, request: NetworkManagementRequest) -> ResponseCode:
+        if request.information_code not in {SIGN_ON, SIGN_OFF}:
+            return super()._answer(request)
+        if not self._roster.is_member(request.member_id):
+            return ResponseCode.ROUTING_UNKNOWN
+        if self.signed_on and request.member_id != self.member_id:
+            # One link speaks for one member; another's requests would be answered to the wrong one.
+            return ResponseCode.INVALID_TRANSACTION
+        self.member_id = request.member_id
+        self._become(signed_on=request.information_code == SIGN_ON)
+        return ResponseCode.APPROVED
