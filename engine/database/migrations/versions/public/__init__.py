@@ -1,0 +1,1 @@
+"""Revisions of what all institutions share."""
