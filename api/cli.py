@@ -23,6 +23,7 @@ from api.settings import load_settings
 from engine.vocabulary.errors import BezantError
 
 ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = frozenset({"engine", "gateways", "issuer", "simulator", "api", "benchmarks"})
 
 
 def program() -> typer.Typer:
@@ -77,9 +78,13 @@ def main() -> None:
 
 def _place(error: Exception) -> str:
     """The exception's kind and the innermost line of ours that it went through."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).is_relative_to(ROOT)]
-    where = f" at {Path(frames[-1].filename).relative_to(ROOT)}:{frames[-1].lineno}" if frames else ""
-    return type(error).__name__ + where
+    place = type(error).__name__
+    for frame in traceback.extract_tb(error.__traceback__):
+        file = Path(frame.filename)
+        # The root may be a folder that libraries are installed into, too.
+        if file.is_relative_to(ROOT) and file.relative_to(ROOT).parts[0] in PACKAGES:
+            place = f"{type(error).__name__} at {file.relative_to(ROOT)}:{frame.lineno}"
+    return place
 
 
 def _show_version(wanted: bool) -> None:

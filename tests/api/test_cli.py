@@ -102,7 +102,7 @@ def test_a_bug_shows_its_kind_and_place_only(
     with_command(raising(AssertionError(f"card {PAN}")))
     assert cli.run(["play"]) == 1
     error = capsys.readouterr().err
-    assert "AssertionError at tests/api/test_cli.py:" in error
+    assert "AssertionError at api/cli.py:" in error
     assert PAN not in error
     assert "Traceback" not in error
 

@@ -52,7 +52,7 @@ def written_files() -> Iterator[tuple[str, str]]:
     """(path, text) of everything that people write here: code, documents, settings; not what tools leave behind."""
     for file in sorted(ROOT.iterdir()):
         if file.is_file():
-            yield file.name, file.read_text("utf-8")
+            yield file.name, file.read_text("utf-8", errors="replace")
     for folder in TOP_FOLDERS:
         for file in sorted((ROOT / folder).rglob("*")):
             if file.is_file() and not {"__pycache__", ".hypothesis"} & set(file.parts) and file.suffix != ".pyc":
