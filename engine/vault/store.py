@@ -31,7 +31,10 @@ _ROWS = Rows(pans)
 
 
 def save_new(connection: Connection, vaulted: Sequence[VaultedPan], created_at: datetime) -> None:
-    """Store what is not there yet, by one statement. A card number that is there, or comes twice, keeps its first row."""
+    """Store what is not there yet, by one statement.
+
+    A card number that is there already, or comes twice, keeps its first row.
+    """
     if vaulted:
         # In token order, as every lock is taken: writers of the same new cards wait for each other, never in a circle.
         in_order = sorted(vaulted, key=lambda pan: pan.token)

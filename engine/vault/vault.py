@@ -17,9 +17,7 @@ from engine.vocabulary.identifiers import Pan
 
 @dataclass(frozen=True, slots=True)
 class VaultedPan:
-    """A card number as it is stored: sealed under `key_id`, found by `token` or `lookup_hash` (32 bytes), and its
-    visible digits.
-    """
+    """A card number as it is stored: sealed under `key_id`, found by `token` or `lookup_hash` (32 bytes)."""
 
     token: UUID
     lookup_hash: bytes = field(repr=False)
