@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from api.settings import TEST_MASTER_KEY as DEFAULT_MASTER_KEY
 from engine.crypto.door import KeyRefused
 from engine.crypto.kcv import kcv_aes, kcv_des
 from engine.crypto.keys import (
@@ -98,6 +99,7 @@ def test_a_pair_has_one_name_from_both_ends() -> None:
 
 def test_test_keys_are_obviously_test_keys_and_zone_keys_leave_the_test_world_only() -> None:
     assert is_test_key(TEST_MASTER_KEY)
+    assert is_test_key(bytes.fromhex(DEFAULT_MASTER_KEY))
     assert not is_test_key(MASTER)
     assert len(zone_key_of_test_world(TEST_MASTER_KEY, "acquirer/simnet")) == 16
     with pytest.raises(KeyRefused, match="not a test key"):

@@ -131,6 +131,33 @@ def test_writers_of_the_same_cards_in_any_order_store_each_once(
     assert set(store.reveal(connection, hsm, tokens_of(hsm, PANS)).values()) == set(PANS)
 
 
+def test_a_writer_that_waits_for_a_card_holds_no_later_one(
+    database: Database, bank: Institution, connection: Connection, hsm: Hsm
+) -> None:
+    earlier, later = sorted(tokenise(hsm, PANS[:2]), key=lambda item: item.token)
+    engine = database.institution(bank.name)
+
+    def write() -> None:
+        with engine.begin() as own:
+            own.execute(text("set local lock_timeout = '30s'"))
+            store.save_new(own, [later, earlier], NOW)
+
+    with ThreadPoolExecutor(1) as threads:
+        store.save_new(connection, [earlier], NOW)
+        waiting = threads.submit(write)
+        with engine.connect() as observer:
+            while (
+                not waiting.done()
+                and not observer.execute(text("select count(*) from pg_locks where not granted")).scalar_one()
+            ):
+                observer.rollback()
+        # Were `later` taken by the one who waits for us, this would be a deadlock.
+        store.save_new(connection, [later], NOW)
+        connection.commit()
+        waiting.result()
+    assert rows(connection) == 2
+
+
 def test_an_unknown_token_is_left_out(connection: Connection, hsm: Hsm) -> None:
     store.save_new(connection, tokenise(hsm, PANS[:1]), NOW)
     (token,) = tokens_of(hsm, PANS[:1])
