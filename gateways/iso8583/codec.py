@@ -72,21 +72,20 @@ def element_name(key: str) -> str:
 
 def _read(frame: bytes, specification: Specification) -> tuple[Fields, FormatError | None]:
     """The elements that are right, and the first fault."""
-    fault: FormatError | None = None
+    broken: tuple[str, str] | None = None
     try:
         fields, raw = iso8583.decode(frame, specification)
     except iso8583.DecodeError as error:
         fields, raw = dict(error.doc_dec), error.doc_enc
-        if error.msg != "Extra data after last field":
-            fields.pop(error.field, None)
-            raw.pop(error.field, None)
-            fault = FormatError(element_name(error.field), _reason(error.msg), error.pos)
+        if error.msg == "Extra data after last field":
+            broken = ("message", "bytes after the last element")
         else:
-            fault = FormatError("message", "bytes after the last element", error.pos)
+            broken = (element_name(error.field), _reason(error.msg))
+            del fields[error.field], raw[error.field]
     except KeyError as missing:
-        # pyiso8583 looks an announced element up only when it gets there; it does not hand over what it had read by
-        # then.
+        # pyiso8583 looks an announced element up only when it gets there, and does not hand over what it had read.
         return {}, FormatError(element_name(str(missing.args[0])), "is not an element of this dialect")
+    fault: FormatError | None = None
     offset = 0
     for key, parts in raw.items():
         length, content = parts["len"], parts["data"]
@@ -94,9 +93,10 @@ def _read(frame: bytes, specification: Specification) -> tuple[Fields, FormatErr
         reason = reason or _content_fault(key, fields[key], specification)
         if reason is not None:
             del fields[key]
-            if fault is None or (fault.offset or 0) > offset:
-                fault = FormatError(element_name(key), reason, offset)
+            fault = fault or FormatError(element_name(key), reason, offset)
         offset += len(length) + len(content)
+    if broken is not None and fault is None:
+        fault = FormatError(*broken, offset)
     for bitmap in ("p", "1"):
         fields.pop(bitmap, None)
     return fields, fault

@@ -111,8 +111,7 @@ class Link(asyncio.Protocol):
         self.counters.bytes_out += HEADER_BYTES + len(frame)
         self._transport.write(framed(frame))
         if self._transport.get_write_buffer_size() > MAX_BACKLOG_BYTES:
-            self._reason = f"it has not read the last {MAX_BACKLOG_BYTES} bytes"
-            self._transport.abort()
+            self.abort(f"it has not read the last {MAX_BACKLOG_BYTES} bytes")
         return True
 
     async def drained(self) -> None:
@@ -122,12 +121,12 @@ class Link(asyncio.Protocol):
     def close(self, reason: str = "closed on this side") -> None:
         """Close after what was sent. Nothing more is received."""
         if not self._transport.is_closing():
-            self._reason = reason
+            self._part(reason)
             self._transport.close()
 
     def abort(self, reason: str = "cut on this side") -> None:
         """Close at once; what was not yet written is lost."""
-        self._reason = self._reason or reason
+        self._part(reason)
         self._transport.abort()
 
     async def closed(self) -> None:
@@ -160,8 +159,9 @@ class Link(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """Called by asyncio."""
-        broken = None if error is None else f"the connection broke ({_words(error)})"
-        reason = self._reason or broken or "closed by the other side"
+        self._part("closed by the other side" if error is None else f"the connection broke ({_words(error)})")
+        assert self._reason is not None
+        reason = self._reason
         log.info("link lost", peer=self.peer, reason=reason)
         self._writable.set()
         self._gone.set()
@@ -176,6 +176,14 @@ class Link(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Called by asyncio."""
         self._writable.set()
+
+    def _part(self, reason: str) -> None:
+        """The connection is about to end. Where both ends are ours, that is under way to each until it has noticed."""
+        if self._reason is None:
+            self._reason = reason
+            if self._far_end is not None:
+                self._end.sent()
+                self._far_end.sent()
 
     def _handle(self, frame: bytes) -> None:
         self.counters.frames_in += 1

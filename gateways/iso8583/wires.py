@@ -4,8 +4,8 @@ of a connection.
 A simulator may move time only when nothing is on its way. A frame counts from `send` until the other side has handled
 it. Who ends the count when the connection is lost in between? The sender cannot know what arrived, so the count
 belongs to the end that receives: that end counts down for each frame it handled, and settles the rest when it is lost
-itself. A frame sent to an end already lost is never counted. Hence each count is ended exactly once, whichever side
-closes, breaks or is destroyed first.
+itself. A frame sent to an end already lost is never counted. The making and the ending of a connection count like a
+frame to each end. Hence each count is ended exactly once, whichever side closes, breaks or is destroyed first.
 
 Both ends are known before a byte can flow: the dialler binds its own address and registers both, if a listener of
 this process has the other. Ends of connections with other programs are not counted; nobody here could end them. For

@@ -1,0 +1,185 @@
+"""Messages that the tests share: one of each kind, made up here, with cards of the test range 400000."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from engine.vocabulary.identifiers import Pan, Secret
+from engine.vocabulary.messages import (
+    AuthorizationRequest,
+    AuthorizationResponse,
+    CompletionAdvice,
+    CompletionResponse,
+    NetworkManagementRequest,
+    OriginalData,
+    ReversalAdvice,
+    ReversalResponse,
+)
+from engine.vocabulary.money import Money
+from engine.vocabulary.responses import ResponseCode
+from gateways.iso8583.codec import Fields
+from gateways.iso8583.messages import OnlineMessage
+
+NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+CARD = "4000001234562345"
+TRACK_2 = f"{CARD}=29122011234567890"
+PIN_BLOCK = "041226CBA9EDCBA9"
+CVV2 = "737"
+SECRETS = (CARD, TRACK_2, PIN_BLOCK, "2011234567890")
+
+ORIGINAL = OriginalData(message_type="0100", stan="000123", transmitted_at=NOW, acquirer_id="400001")
+
+REQUEST = AuthorizationRequest(
+    acquirer_id="400001",
+    terminal_id="TERM0001",
+    merchant_id="MERCHANT0000001",
+    merchant_name=f"{'Corner Cafe':25}{'Springfield':13}US",
+    mcc="5812",
+    stan="000123",
+    transmitted_at=NOW,
+    rrn="606109000123",
+    pan=Pan(CARD),
+    expiry="2912",
+    processing_code="000000",
+    amount=Money(10000, "USD"),
+    pos_entry_mode="021",
+    pos_condition_code="00",
+    track2=Secret(TRACK_2),
+    pin_block=Secret(PIN_BLOCK),
+)
+
+MESSAGES: dict[str, OnlineMessage] = {
+    "0100": REQUEST,
+    "0101 card not present": AuthorizationRequest(
+        acquirer_id="400001",
+        terminal_id="WEB00001",
+        merchant_id="SHOP",
+        merchant_name="Shop",
+        mcc="5999",
+        stan="999999",
+        transmitted_at=NOW,
+        rrn="606109999999",
+        pan=Pan("4000001234562345123"),
+        expiry="2901",
+        processing_code="000000",
+        amount=Money(1, "JPY"),
+        pos_entry_mode="810",
+        pos_condition_code="06",
+        cvv2=Secret(CVV2),
+        network_reference="S00000000000001",
+        is_repeat=True,
+    ),
+    "0110 approved": AuthorizationResponse(
+        acquirer_id="400001",
+        terminal_id="TERM0001",
+        stan="000123",
+        transmitted_at=NOW,
+        rrn="606109000123",
+        response_code=ResponseCode.APPROVED,
+        approval_code="A1B2C3",
+        amount=Money(10000, "USD"),
+        network_reference="S00000000000001",
+    ),
+    "0110 declined": AuthorizationResponse(
+        acquirer_id="400001",
+        terminal_id="TERM0001",
+        stan="000123",
+        transmitted_at=NOW,
+        rrn="606109000123",
+        response_code=ResponseCode.INSUFFICIENT_FUNDS,
+        amount=Money(10000, "USD"),
+    ),
+    "0400 by a terminal": ReversalAdvice(
+        acquirer_id="400001",
+        terminal_id="TERM0001",
+        merchant_id="MERCHANT0000001",
+        stan="000124",
+        transmitted_at=NOW,
+        rrn="606109000123",
+        pan=Pan(CARD),
+        processing_code="000000",
+        amount=Money(10000, "USD"),
+        original=ORIGINAL,
+        is_advice=False,
+    ),
+    "0421 partial": ReversalAdvice(
+        acquirer_id="400001",
+        terminal_id="TERM0001",
+        merchant_id="MERCHANT0000001",
+        stan="000125",
+        transmitted_at=NOW,
+        rrn="606109000123",
+        pan=Pan(CARD),
+        processing_code="000000",
+        amount=Money(10000, "USD"),
+        original=ORIGINAL,
+        replacement_amount=Money(4000, "USD"),
+        network_reference="S00000000000001",
+        response_code=ResponseCode.RESPONSE_RECEIVED_TOO_LATE,
+        is_repeat=True,
+    ),
+    "0430": ReversalResponse(
+        acquirer_id="400001",
+        terminal_id="TERM0001",
+        stan="000125",
+        transmitted_at=NOW,
+        rrn="606109000123",
+        response_code=ResponseCode.APPROVED,
+        original=ORIGINAL,
+        network_reference="S00000000000001",
+    ),
+    "0410": ReversalResponse(
+        acquirer_id="400001",
+        terminal_id="TERM0001",
+        stan="000124",
+        transmitted_at=NOW,
+        rrn="606109000123",
+        response_code=ResponseCode.UNABLE_TO_LOCATE_RECORD,
+        original=ORIGINAL,
+        is_advice=False,
+    ),
+    "0220": CompletionAdvice(
+        acquirer_id="400001",
+        terminal_id="TERM0001",
+        merchant_id="MERCHANT0000001",
+        stan="000126",
+        transmitted_at=NOW,
+        rrn="606109000126",
+        pan=Pan(CARD),
+        amount=Money(8850, "EUR"),
+        original=ORIGINAL,
+    ),
+    "0230": CompletionResponse(
+        acquirer_id="400001",
+        terminal_id="TERM0001",
+        stan="000126",
+        transmitted_at=NOW,
+        rrn="606109000126",
+        response_code=ResponseCode.APPROVED,
+        original=ORIGINAL,
+    ),
+    "0800": NetworkManagementRequest(stan="000001", transmitted_at=NOW, information_code="001", member_id="400001"),
+}
+
+CHIP: Fields = {
+    "t": "0100",
+    "2": CARD,
+    "3": "000000",
+    "4": "000000010000",
+    "7": "0302093000",
+    "11": "000123",
+    "22": "051",
+    "23": "001",
+    "35": TRACK_2.replace("=", "D"),
+    "41": "TERM0001",
+    "48": f"9203{CVV2}",
+    "52": PIN_BLOCK,
+    "54": "0001840C0000000010000002840D000000000500",
+    "55": "9F2608D8E1A2B3C4D5E6F79F360200015F2A020840",
+    "64": "CAFEBABECAFEBABE",
+    "90": "0100000123030209300000000400001" + "0" * 11,
+    "96": "0102030405060708",
+    "102": "4000001234562345",
+    "128": "0011223344556677",
+}
+"""Nearly every shape of element, in both halves of the bitmap."""
