@@ -96,6 +96,11 @@ class Link(asyncio.Protocol):
         self._end: End
         self._far_end: End | None
 
+    @property
+    def outside(self) -> bool:
+        """Whether the peer is another program, whose work nobody here counts."""
+        return self._far_end is None
+
     def send(self, frame: bytes) -> bool:
         """Write one frame (without header), at once and whole. False: the link is closed and the frame lost.
 

@@ -221,6 +221,7 @@ def test_what_was_under_way_when_a_connection_is_lost_is_settled_once(way: str) 
         link = await world.dial(listener, dialled)
         await world.idle()
         far = site.heard[0].link
+        assert not link.outside and not far.outside
         for number in range(500):
             link.send(b"%04d" % number * 500)
             far.send(b"%04d" % number * 500)
@@ -257,6 +258,7 @@ def test_frames_of_another_program_are_not_counted() -> None:
         listener = await world.listen(site)
         reader, writer = await open_socket(listener)
         await site.until(lambda: bool(site.heard))
+        assert site.heard[0].link.outside
         site.heard[0].link.send(b"unasked")
         assert world.activity.under_way == 0
         assert await read_frame(reader) == b"unasked"
