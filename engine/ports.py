@@ -11,8 +11,9 @@ from engine.crypto.door import Hsm
 from engine.vocabulary.decision import Message
 from engine.vocabulary.files import FileTotals
 from engine.vocabulary.messages import Presentment
+from engine.vocabulary.settlement import D, SettlementDocument
 
-__all__ = ["Activity", "ClearingFormat", "Clock", "Hsm", "Network", "NoActivity"]
+__all__ = ["Activity", "ClearingFormat", "Clock", "Hsm", "Network", "NoActivity", "SettlementFormat"]
 
 
 class Clock(Protocol):
@@ -70,4 +71,19 @@ class ClearingFormat(Protocol):
 
     def read(self, path: Path) -> tuple[FileTotals, list[Presentment]]:
         """Read a whole file. `FormatError` when a record is malformed or the totals do not match: then nothing of it counts."""
+        ...
+
+
+class SettlementFormat(Protocol):
+    """The shape of settlement files: the documents of `engine.vocabulary.settlement`."""
+
+    def write(self, path: Path, document: SettlementDocument) -> None:
+        """Write a whole file. The document says its name (`file_name`) and how it is registered (`totals`)."""
+        ...
+
+    def read(self, path: Path, kind: type[D]) -> D:
+        """Read a whole file of this kind.
+
+        `FormatError` naming line and field when a record is malformed or the totals do not match.
+        """
         ...
