@@ -115,11 +115,11 @@ class Rows:
     ) -> list[dict[str, Any]]:
         if not ids:
             return []
-        kind, literal = self._types[by]
+        literal = self._types[by][1]
         statement = self._statement(
             ("select", by, order, locking),
             lambda: (
-                f"select {_listed(self._types)} from {self._name} where {_quoted(by)} = any(%s::{kind}[])"  # noqa: S608
+                f"select {_listed(self._types)} from {self._name} where {_quoted(by)} = any({self._parameter(by)})"  # noqa: S608
                 f" order by {_listed(order or self._key)}{locking}"
             ),
         )
@@ -132,19 +132,22 @@ class Rows:
         return found
 
     def _insert_text(self, columns: tuple[str, ...]) -> str:
-        return f"insert into {self._name} ({_listed(columns)}) select * from {self._unnest(columns)}"  # noqa: S608
+        # In the select list, unlike in FROM, the elements go to the table without being kept in between.
+        elements = ", ".join(f"unnest({self._parameter(name)})" for name in columns)
+        return f"insert into {self._name} ({_listed(columns)}) select {elements}"  # noqa: S608
 
     def _update_text(self, key: tuple[str, ...], changed: tuple[str, ...]) -> str:
         found = " and ".join(f"t.{_quoted(name)} = n.{_quoted(name)}" for name in key)
         names = (*key, *changed)
         setting = ", ".join(f"{_quoted(name)} = n.{_quoted(name)}" for name in changed)
         return (
-            f"update {self._name} t set {setting} from {self._unnest(names)} n ({_listed(names)})"  # noqa: S608
-            f" where {found} and t.{_quoted(key[0])} = any(%s::{self._types[key[0]][0]}[])"
+            f"update {self._name} t set {setting}"  # noqa: S608
+            f" from unnest({', '.join(map(self._parameter, names))}) n ({_listed(names)})"
+            f" where {found} and t.{_quoted(key[0])} = any({self._parameter(key[0])})"
         )
 
-    def _unnest(self, columns: tuple[str, ...]) -> str:
-        return f"unnest({', '.join(f'%s::{self._types[name][0]}[]' for name in columns)})"
+    def _parameter(self, column: str) -> str:
+        return f"%s::{self._types[column][0]}[]"
 
     def _arrays(self, rows: Sequence[Row], columns: tuple[str, ...]) -> tuple[str, ...]:
         getter = itemgetter if isinstance(rows[0], Mapping) else attrgetter
@@ -185,7 +188,9 @@ def _bare(write: Callable[[Any], str]) -> _Literal:
     """A literal of elements that hold neither comma, quote, brace nor backslash, and are not the word null."""
 
     def literal(values: Sequence[Any]) -> str:
-        return "{" + ",".join(["null" if value is None else write(value) for value in values]) + "}"
+        if None in values:
+            return "{" + ",".join(["null" if value is None else write(value) for value in values]) + "}"
+        return "{" + ",".join(map(write, values)) + "}"
 
     return literal
 
@@ -204,12 +209,10 @@ _SEPARATOR = "\x1f"
 
 
 def _texts(values: Sequence[Any]) -> str:
-    try:
+    if None not in values:
         joined = _SEPARATOR.join(values)
-    except TypeError:  # a None among them
-        joined = ""
-    if joined.count(_SEPARATOR) == len(values) - 1:
-        return '{"' + _escaped(joined).replace(_SEPARATOR, '","') + '"}'
+        if joined.count(_SEPARATOR) == len(values) - 1:  # all at once, unless a value holds the separator
+            return '{"' + _escaped(joined).replace(_SEPARATOR, '","') + '"}'
     return "{" + ",".join(["null" if value is None else f'"{_escaped("".join(value))}"' for value in values]) + "}"
 
 

@@ -154,6 +154,7 @@ class Database:
             engine = create_engine(
                 url,
                 isolation_level="READ COMMITTED",
+                hide_parameters=True,  # an error's text goes into logs; the values of rows do not
                 pool_size=POOL_SIZE,
                 max_overflow=POOL_OVERFLOW,
                 json_serializer=canonical_json,

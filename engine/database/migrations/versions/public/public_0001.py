@@ -1,5 +1,4 @@
 """What all institutions share: their registry and the clock."""
-# ruff: noqa: E501
 
 from __future__ import annotations
 
