@@ -118,7 +118,7 @@ def _below(connection: Connection) -> Iterator[str]:
 
 def _constraints(connection: Connection) -> Iterator[str]:
     present = {row.conname for row in connection.execute(_CONSTRAINTS)}
-    for name in ("accounts_balance_at_least_floor", "accounts_floor_at_most_minimum"):
+    for name in ("accounts_balance_at_least_floor_check", "accounts_floor_at_most_minimum_check"):
         if name not in present:
             yield f"the database no longer checks {name}"
 

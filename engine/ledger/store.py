@@ -48,8 +48,8 @@ accounts = Table(
     Column("floor_minor", BigInteger),
     Column("entry_count", BigInteger, nullable=False),
     Column("closed", Boolean, nullable=False),
-    CheckConstraint("balance_minor >= floor_minor", name="accounts_balance_at_least_floor"),
-    CheckConstraint("floor_minor <= minimum_minor", name="accounts_floor_at_most_minimum"),
+    CheckConstraint("balance_minor >= floor_minor", name="balance_at_least_floor"),
+    CheckConstraint("floor_minor <= minimum_minor", name="floor_at_most_minimum"),
     Index("accounts_by_owner", "owner_id"),
 )
 
@@ -63,7 +63,7 @@ entries = Table(
     Column("line", SmallInteger, nullable=False),
     Column("debit", Uuid, nullable=False),
     Column("credit", Uuid, nullable=False),
-    Column("amount_minor", BigInteger, CheckConstraint("amount_minor > 0"), nullable=False),
+    Column("amount_minor", BigInteger, CheckConstraint("amount_minor > 0", name="amount_positive"), nullable=False),
     Column("kind", Text, nullable=False),
     Column("subject_id", Uuid),
     Column("effective_on", Date, nullable=False),
@@ -76,7 +76,7 @@ entries = Table(
     Column("debit_held_after", BigInteger),
     Column("credit_held_after", BigInteger),
     Column("occurred_at", DateTime(timezone=True), nullable=False),
-    CheckConstraint("debit <> credit", name="entries_two_accounts"),
+    CheckConstraint("debit <> credit", name="two_accounts"),
     Index("entries_by_debit", "debit", "debit_number", unique=True),
     Index("entries_by_credit", "credit", "credit_number", unique=True),
     info={"append_only": True},

@@ -16,7 +16,6 @@ from uuid import UUID
 
 import structlog
 from sqlalchemy import Column, Connection, DateTime, Engine, Table, Text, Uuid
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from engine.database.connections import is_duplicate, is_transient
 from engine.database.nouns import NounRows
@@ -97,12 +96,10 @@ class Writer:
             return Written()
         try:
             return self._tried(submissions)
-        except SQLAlchemyError as error:
-            if isinstance(error, DBAPIError) and is_transient(error):
+        except Exception as error:
+            if is_transient(error):
                 log.error("database unavailable", institution=self._outside.institution.name, requests=len(submissions))
                 return Written([(one, Answer(UNAVAILABLE)) for one in submissions])
-            return self._isolated(submissions, error)
-        except Exception as error:
             return self._isolated(submissions, error)
 
     def _tried(self, submissions: Sequence[Submission]) -> Written:
@@ -110,15 +107,13 @@ class Writer:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return self._written(submissions)
-            except DBAPIError as error:
+            except Exception as error:
+                # Whether the batch was committed may be unknown: a new chain, and the keys tell.
                 self._chain = None
                 if attempt == ATTEMPTS or not (is_transient(error) or is_duplicate(error)):
                     raise
                 self._pause.wait(wait_s)
                 wait_s *= 2
-            except BaseException:
-                self._chain = None
-                raise
         raise AssertionError("unreachable")
 
     def _isolated(self, submissions: Sequence[Submission], error: Exception) -> Written:

@@ -127,7 +127,7 @@ class StatementLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BankStatement:
-    """Settlement bank to a depositor: `opening_minor` and the lines make `closing_minor`; the next one opens with it."""
+    """Settlement bank to a depositor: opening and lines make the closing, with which the next statement opens."""
 
     KIND: ClassVar[str] = "statement"
 
