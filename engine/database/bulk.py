@@ -134,7 +134,7 @@ class Rows:
     def _insert_text(self, columns: tuple[str, ...]) -> str:
         # In the select list, unlike in FROM, the elements go to the table without being kept in between.
         elements = ", ".join(f"unnest({self._parameter(name)})" for name in columns)
-        return f"insert into {self._name} ({_listed(columns)}) select {elements}"  # noqa: S608
+        return f"insert into {self._name} ({_listed(columns)}) select {elements}"
 
     def _update_text(self, key: tuple[str, ...], changed: tuple[str, ...]) -> str:
         found = " and ".join(f"t.{_quoted(name)} = n.{_quoted(name)}" for name in key)

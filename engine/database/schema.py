@@ -116,6 +116,11 @@ def revise(database: Database, parts: Sequence[SchemaPart], label: str, message:
     hand (`differences` tells).
     """
     part = next(part for part in parts if part.label == label)
+    for table in part.metadata.tables.values():
+        hidden = [column.name for column in table.columns if column.constraints]
+        assert not hidden, (
+            f"{table.name}: Alembic overlooks the constraints of {hidden}; declare them beside the columns"
+        )
     others = {name for other in parts if other is not part for name in other.metadata.tables}
     script = _read_script(tuple(part.versions for part in parts))
     with _scratch(database) as connection:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
-from sqlalchemy import BigInteger, Column, MetaData, Table, Text, text
+from sqlalchemy import BigInteger, Column, MetaData, Table, Text, make_url, text
 from sqlalchemy.exc import DBAPIError
 
 from engine.database.connections import Database, UnknownInstitution, sqlstate
@@ -168,7 +167,21 @@ def test_the_clock_moves_forward_only(database: Database, first: Institution) ->
         assert read_clock_offset(connection) == 60_000_000
 
 
-def test_no_password_is_stored_or_sent(database_url: str, first: Institution, tmp_path: Path) -> None:
+def test_an_institution_whose_schema_lives_elsewhere_is_reached_there(
+    database: Database, server_url: str, institution: Callable[..., Institution], part: SchemaPart
+) -> None:
+    institution("moved", parts=[part])
+    elsewhere = make_url(server_url).set(username=None, password=None)
+    with database.owner().begin() as connection:
+        connection.execute(
+            text("update public.institutions set database_url = :url where name = 'moved'"), {"url": str(elsewhere)}
+        )
+    with database.institution("moved").connect() as connection:
+        assert connection.execute(text("select current_database()")).scalar_one() == elsewhere.database
+        assert connection.execute(text("select current_user")).scalar_one() == "bezant_moved"
+
+
+def test_no_password_is_stored_or_sent(database_url: str, first: Institution) -> None:
     sent: list[str] = []
     database = Database(database_url, b"another secret", sent.append)
     renewed = Institution.named("renewed", "renewed", "issuer", "UTC")

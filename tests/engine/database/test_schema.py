@@ -102,6 +102,13 @@ def test_revisions_follow_the_tables_branch_by_branch(
     assert differences(database, library, grown) == ["only declared: books: books_pages_check CHECK ((pages > 0))"]
 
 
+def test_a_constraint_that_a_revision_would_lack_is_refused(database: Database, tmp_path: Path) -> None:
+    metadata = MetaData(naming_convention=NAMING)
+    Table("hidden", metadata, Column("amount", BigInteger, CheckConstraint("amount > 0", name="positive")))
+    with pytest.raises(AssertionError, match=r"hidden: Alembic overlooks the constraints of \['amount'\]"):
+        revise(database, [SchemaPart("hidden", metadata, tmp_path)], "hidden", "Hidden")
+
+
 def test_a_schema_of_a_newer_program_is_left_alone(
     database: Database, institution: OpenInstitution, parts: tuple[SchemaPart, SchemaPart], tmp_path: Path
 ) -> None:
