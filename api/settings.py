@@ -76,6 +76,10 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"
 
+    def master_key_bytes(self) -> bytes:
+        """The master key, for the HSM and for what derives from it."""
+        return bytes.fromhex(self.master_key.get_secret_value())
+
     @model_validator(mode="after")
     def _no_test_key_in_production(self) -> Self:
         if self.profile == "production" and self.master_key.get_secret_value().lower() == TEST_MASTER_KEY:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
+from uuid import UUID
 
 from engine.crypto.door import Hsm
-from engine.vocabulary.decision import Message
+from engine.vocabulary.decision import Answer, Message
 from engine.vocabulary.files import FileTotals
 from engine.vocabulary.messages import Presentment
 from engine.vocabulary.settlement import D, SettlementDocument
 
-__all__ = ["Activity", "ClearingFormat", "Clock", "Hsm", "Network", "NoActivity", "SettlementFormat"]
+__all__ = ["Activity", "ClearingFormat", "Clock", "Door", "Hsm", "Network", "NoActivity", "SettlementFormat"]
 
 
 class Clock(Protocol):
@@ -48,6 +49,14 @@ class NoActivity:
 
     def ended(self) -> None:
         """Nothing."""
+
+
+class Door(Protocol):
+    """The way in: an institution's processor, as a gateway sees it."""
+
+    def submit(self, request: Any, reply: Callable[[Answer], None] | None = None) -> UUID:
+        """Queue a request; `reply` hears its answer once. Any thread. Raises `BezantError` when too many wait."""
+        ...
 
 
 class Network(Protocol):

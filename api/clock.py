@@ -1,0 +1,38 @@
+"""The world's clock of a running installation: the machine's, plus an offset that all processes read from the database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Engine
+
+from engine.database.institutions import read_clock_offset
+
+LONGEST_SLEEP_S = 1
+"""A sleeper looks again this often, because the offset may have been moved."""
+
+
+class WorldClock:
+    """Time as the installation has it. `refresh` reads the offset again; it only grows."""
+
+    def __init__(self, engine: Engine, machine: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._engine = engine
+        self._machine = machine
+        self._offset = timedelta()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read the offset. Any thread."""
+        with self._engine.connect() as connection:
+            self._offset = timedelta(microseconds=read_clock_offset(connection))
+
+    def now(self) -> datetime:
+        """The instant, UTC."""
+        return self._machine() + self._offset
+
+    async def sleep_until(self, at: datetime) -> None:
+        """Return when it is `at`, be it by waiting or because the clock was moved."""
+        while (left := (at - self.now()).total_seconds()) > 0:
+            await asyncio.sleep(min(left, LONGEST_SLEEP_S))

@@ -1,0 +1,186 @@
+"""The roles that an institution can have: tables, stages, jobs, proofs, and the end of the wire that it speaks through.
+
+Issuer and acquirer are ours. The network and the settlement bank belong to the world outside and come through entry points of
+the group `bezant.roles`, so that nothing here imports the simulator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from api import plugins
+from api.settings import Settings
+from engine import acquirer, wallet
+from engine.database.institutions import Institution, InstitutionRole
+from engine.database.schema import ENGINE, SchemaPart
+from engine.ledger.audit import LEDGER_PROOFS, Proof
+from engine.ports import Clock, Door
+from engine.runtime.jobs import Job
+from engine.runtime.stage import Stage
+from engine.vocabulary.decision import Message
+from gateways.clearing_files import ClearingFiles
+from gateways.iso8583.wires import Wires
+from gateways.member import MemberEnd
+from gateways.pos import PosHost
+from gateways.settlement_files import SettlementFiles
+from issuer import bank
+from issuer.tables import metadata as issuer_metadata
+
+ROLES = "bezant.roles"
+"""Entry points of this group are `Role` objects."""
+
+NETWORK_ID = "900000"
+SETTLEMENT_BANK_ID = "900001"
+
+ISSUER = SchemaPart("issuer", issuer_metadata, Path(bank.__file__).parent / "migrations")
+
+
+class Host(Protocol):
+    """The end of an institution's wires in one process."""
+
+    async def start(self) -> None:
+        """Listen, dial. Raises `BezantError` when a port is busy."""
+        ...
+
+    async def close(self) -> None:
+        """Hang up."""
+        ...
+
+    def send(self, message: Message) -> None:
+        """Send a message once."""
+        ...
+
+    def reachable(self, member_id: str) -> bool:
+        """Whether a message to this member would get through at present."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a host stands: its institution and door, the clock, the process's wires, and the addresses in the settings."""
+
+    institution: Institution
+    door: Door
+    clock: Clock
+    wires: Wires
+    settings: Settings
+
+
+Reachable = Callable[[str], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """One role. `host` is None for an institution that speaks by files alone."""
+
+    name: InstitutionRole
+    parts: tuple[SchemaPart, ...]
+    stages: Callable[[Institution, Reachable], tuple[Stage, ...]]
+    jobs: Callable[[Institution], tuple[Job, ...]]
+    proofs: tuple[Proof, ...]
+    host: Callable[[Place], Host] | None
+
+
+class IssuerHost:
+    """An issuing bank speaks to the network only."""
+
+    def __init__(self, place: Place) -> None:
+        self._end = _member_end(place)
+
+    async def start(self) -> None:
+        """Dial the network."""
+        await self._end.start()
+
+    async def close(self) -> None:
+        """Hang up."""
+        await self._end.close()
+
+    def send(self, message: Message) -> None:
+        """To the network, whoever it is for."""
+        self._end.send(message)
+
+    def reachable(self, member_id: str) -> bool:
+        """Whether the network is."""
+        return self._end.signed_on
+
+
+class AcquirerHost(IssuerHost):
+    """An acquirer speaks to the network and listens to terminals."""
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(place)
+        self.pos = PosHost(
+            place.door,
+            acquirer_id=place.institution.member_id,
+            host=place.settings.listen_host,
+            port=place.settings.pos_port,
+            clock=place.clock,
+            wires=place.wires,
+            setting="BEZANT_POS_PORT",
+        )
+
+    async def start(self) -> None:
+        """Listen, then dial."""
+        await self.pos.start()
+        await super().start()
+
+    async def close(self) -> None:
+        """Hang up on both sides."""
+        await self.pos.close()
+        await super().close()
+
+
+def _member_end(place: Place) -> MemberEnd:
+    return MemberEnd(
+        place.door,
+        member_id=place.institution.member_id,
+        host=place.settings.network_host,
+        port=place.settings.network_port,
+        clock=place.clock,
+        wires=place.wires,
+    )
+
+
+def _issuer_stages(institution: Institution, reachable: Reachable) -> tuple[Stage, ...]:
+    return (*bank.issuer_stages(institution), *wallet.wallet_stages(institution))
+
+
+def _issuer_jobs(institution: Institution) -> tuple[Job, ...]:
+    return (
+        *bank.issuer_jobs(institution, ClearingFiles(), SettlementFiles()),
+        *wallet.wallet_jobs(institution),
+    )
+
+
+def _acquirer_stages(institution: Institution, reachable: Reachable) -> tuple[Stage, ...]:
+    return acquirer.acquirer_stages(institution, NETWORK_ID)
+
+
+def _acquirer_jobs(institution: Institution) -> tuple[Job, ...]:
+    return acquirer.acquirer_jobs(institution, NETWORK_ID, SETTLEMENT_BANK_ID, ClearingFiles(), SettlementFiles())
+
+
+def roles() -> dict[str, Role]:
+    """Every role of this installation by name."""
+    ours = (
+        Role(
+            "issuer",
+            (ENGINE, ISSUER),
+            _issuer_stages,
+            _issuer_jobs,
+            (*LEDGER_PROOFS, *bank.ISSUER_PROOFS, *wallet.WALLET_PROOFS),
+            IssuerHost,
+        ),
+        Role(
+            "acquirer",
+            (ENGINE,),
+            _acquirer_stages,
+            _acquirer_jobs,
+            (*LEDGER_PROOFS, *acquirer.ACQUIRER_PROOFS),
+            AcquirerHost,
+        ),
+    )
+    return {role.name: role for role in (*ours, *plugins.load(ROLES, Role))}

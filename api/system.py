@@ -1,0 +1,185 @@
+"""The one wiring: settings, database, keys, roles and institutions put together.
+
+`System` is one process's view of an installation. It opens institutions, seats them (processor, scheduler, files, outward way), and
+leaves it to its user to run them: free-running hosts (`api/hosts.py`), or instant by instant (the simulator).
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from api.roles import NETWORK_ID, SETTLEMENT_BANK_ID, Host, Role, roles
+from api.settings import Settings
+from engine.crypto.hsm import SoftwareHsm
+from engine.database.connections import Database
+from engine.database.institutions import Institution, list_institutions, open_institution
+from engine.database.schema import check, upgrade, upgrade_public
+from engine.database.server import EmbeddedServer
+from engine.ports import Activity, Clock
+from engine.processor import HandOver, Processor
+from engine.runtime.files import Files, hand_over
+from engine.runtime.jobs import Scheduler
+from engine.vocabulary.decision import Message
+from engine.vocabulary.errors import BezantError
+from engine.vocabulary.files import Outgoing
+
+OUR_BANK = "bank"
+OUR_ACQUIRER = "acquirer"
+
+MEMBERS: tuple[Institution, ...] = (
+    Institution.named(OUR_BANK, "100001", "issuer", "UTC"),
+    Institution.named("northbank", "100002", "issuer", "America/New_York"),
+    Institution.named("southbank", "100003", "issuer", "UTC"),
+    Institution.named(OUR_ACQUIRER, "200001", "acquirer", "UTC"),
+    Institution.named("simnet", NETWORK_ID, "network", "UTC"),
+    Institution.named("settlement", SETTLEMENT_BANK_ID, "settlement_bank", "UTC"),
+)
+"""The institutions of a world as it is set up (docs/ARCHITECTURE.md)."""
+
+
+class Outward:
+    """An institution's way to the others (`engine.ports.Network`): messages by its host, files by the exchange's folders."""
+
+    def __init__(self, files: Files, recipients: Mapping[str, Files]) -> None:
+        self.host: Host | None = None
+        self._files = files
+        self._recipients = recipients
+
+    def send(self, message: Message) -> None:
+        """By the host; without one, lost."""
+        if self.host is not None:
+            self.host.send(message)
+
+    def deliver(self, message: Message) -> bool:
+        """Into the recipient's folder. A recipient that nobody knows is tried again later."""
+        assert isinstance(message.body, Outgoing), "what is durable is a file"
+        recipient = self._recipients.get(message.to)
+        return recipient is not None and hand_over(self._files, recipient, message.body)
+
+    def reachable(self, member_id: str) -> bool:
+        """Whether a message would get through."""
+        return self.host is not None and self.host.reachable(member_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """One institution in one process."""
+
+    institution: Institution
+    role: Role
+    processor: Processor
+    scheduler: Scheduler
+    files: Files
+    outward: Outward
+
+
+class System:
+    """One process's view of an installation."""
+
+    def __init__(self, settings: Settings, database: Database, files_folder: Path) -> None:
+        self.settings = settings
+        self.database = database
+        self.files_folder = files_folder
+        self.roles = roles()
+
+    def set_up(self, members: tuple[Institution, ...], opened_at: datetime) -> None:
+        """Open these institutions, with their tables. Again changes nothing."""
+        upgrade_public(self.database)
+        for institution in members:
+            open_institution(self.database, institution, opened_at)
+            upgrade(self.database, institution, self.role_of(institution).parts)
+
+    def institutions(self) -> list[Institution]:
+        """Those that are open, by name."""
+        return list_institutions(self.database)
+
+    def institution(self, name: str) -> Institution:
+        """The one of that name, its tables checked. Raises `BezantError`."""
+        for institution in self.institutions():
+            if institution.name == name:
+                check(self.database, institution, self.role_of(institution).parts)
+                return institution
+        raise BezantError(f"There is no institution {name!r}: `bezant institutions setup` opens those of the world.")
+
+    def role_of(self, institution: Institution) -> Role:
+        """Its role. Raises `BezantError` when nothing installed brings it."""
+        role = self.roles.get(institution.role)
+        if role is None:
+            raise BezantError(f"No installed package brings the role {institution.role} of {institution.name}.")
+        return role
+
+    def hsm(self, institution: Institution) -> SoftwareHsm:
+        """The institution's HSM under the master key of the settings."""
+        return SoftwareHsm(institution.name, self.settings.master_key_bytes())
+
+    def files_of(self, institution: Institution) -> Files:
+        """The institution's folders."""
+        return Files(self.files_folder, institution.name)
+
+    def seat(
+        self,
+        institution: Institution,
+        *,
+        clock: Clock,
+        since: datetime,
+        hand_over: HandOver | None = None,
+        activity: Activity | None = None,
+    ) -> Seat:
+        """Seat an institution in this process. Jobs due before `since` are not caught up with."""
+        role = self.role_of(institution)
+        files = self.files_of(institution)
+        outward = Outward(files, {one.member_id: self.files_of(one) for one in self.institutions()})
+        engine = self.database.institution(institution.name)
+        more: dict[str, HandOver] = {} if hand_over is None else {"hand_over": hand_over}
+        processor = Processor(
+            institution=institution,
+            stages=role.stages(institution, outward.reachable),
+            engine=engine,
+            hsm=self.hsm(institution),
+            clock=clock,
+            network=outward,
+            activity=activity,
+            **more,
+        )
+        scheduler = Scheduler(
+            role.jobs(institution),
+            engine=engine,
+            outside=processor.outside,
+            execute=processor.execute,
+            files=files,
+            since=since,
+        )
+        return Seat(institution, role, processor, scheduler, files, outward)
+
+
+def role_secret(settings: Settings) -> bytes:
+    """What the passwords of the institutions' login roles derive from."""
+    return hmac.digest(settings.master_key_bytes(), b"bezant database roles", "sha256")
+
+
+@contextmanager
+def opened(
+    settings: Settings, files_folder: Path | None = None, on_statement: Callable[[str], None] | None = None
+) -> Iterator[System]:
+    """The installation that the settings name: its database, embedded unless a URL is given."""
+    if settings.database_url is not None:
+        yield from _with(settings, settings.database_url.get_secret_value(), files_folder, on_statement)
+        return
+    settings.data_folder.mkdir(parents=True, exist_ok=True)
+    with EmbeddedServer(settings.data_folder / "postgresql") as url:
+        yield from _with(settings, url, files_folder, on_statement)
+
+
+def _with(
+    settings: Settings, url: str, files_folder: Path | None, on_statement: Callable[[str], None] | None
+) -> Iterator[System]:
+    database = Database(url, role_secret(settings), on_statement)
+    try:
+        yield System(settings, database, files_folder or settings.data_folder / "files")
+    finally:
+        database.dispose()
