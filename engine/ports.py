@@ -1,4 +1,7 @@
-"""What the engine needs from outside, as Protocols: time, the network, the bank rail, the HSM. `api/system.py` wires them."""
+"""What the engine needs from outside, as Protocols: time, the network, the bank rail, the HSM.
+
+`api/system.py` wires them.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,10 @@ class Clock(Protocol):
 
 
 class Activity(Protocol):
-    """Counts work under way, so that a simulator may know when the world is idle. Each `began` is met by one `ended`. Thread-safe."""
+    """Counts work under way, so that a simulator may know when the world is idle.
+
+    Each `began` is met by one `ended`. Thread-safe.
+    """
 
     def began(self) -> None:
         """Something (a frame, a call) is on its way."""
@@ -79,7 +85,10 @@ class ClearingFormat(Protocol):
         ...
 
     def read(self, path: Path) -> tuple[FileTotals, list[Presentment]]:
-        """Read a whole file. `FormatError` when a record is malformed or the totals do not match: then nothing of it counts."""
+        """Read a whole file.
+
+        `FormatError` when a record is malformed or the totals do not match: then nothing of it counts.
+        """
         ...
 
 

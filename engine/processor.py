@@ -1,10 +1,13 @@
-"""The door: `submit(request)` and `tick()`. Wires stages, intake, writer, timers and outbox of one institution together.
+"""The door:
 
-One processor is one institution in one process. Several processes of an institution may run against one database; what keeps them
-apart is row locks and idempotency keys, never being alone.
+`submit(request)` and `tick()`. Wires stages, intake, writer, timers and outbox of one institution together.
 
-Two ways to run it: `serve` takes batches from the intake until `stop` (a worker thread of a host), `step` runs one batch of all that waits, in key
-order (the simulator, which decides when time moves). Either way a whole batch is handed back by one call of `hand_over`.
+One processor is one institution in one process. Several processes of an institution may run against one database;
+what keeps them apart is row locks and idempotency keys, never being alone.
+
+Two ways to run it: `serve` takes batches from the intake until `stop` (a worker thread of a host), `step` runs one
+batch of all that waits, in key order (the simulator, which decides when time moves). Either way a whole batch is
+handed back by one call of `hand_over`.
 """
 
 from __future__ import annotations
@@ -96,11 +99,17 @@ class Processor:
             if not future.done():
                 future.set_result(answer)
 
-        self.submit(request, lambda answer: loop.call_soon_threadsafe(tell, answer))
+        def answered(answer: Answer) -> None:
+            loop.call_soon_threadsafe(tell, answer)
+
+        self.submit(request, answered)
         return await future
 
     def execute(self, requests: Iterable[Any]) -> list[Answer | None]:
-        """Decide these at once in the calling thread, in batches; their answers in order (None: still open). For jobs and tools."""
+        """Decide these at once in the calling thread, in batches; their answers in order (None: still open).
+
+        For jobs and tools.
+        """
         answers: list[Answer | None] = []
         batch: list[Submission] = []
         with self._direct:

@@ -1,7 +1,9 @@
-"""Where terminals call: a listener that turns their ISO 8583 messages into requests to the acquirer, and answers into messages.
+"""Where terminals call: a listener that turns their ISO 8583 messages into requests to the acquirer, and answers into
+messages.
 
-0100/0101, 0220/0221 and 0400/0401/0420/0421 are decided on; 0800 is answered (echo); what is malformed is answered with DE 39 = 30, or, when not even
-MTI and DE 11 can be read, the connection is closed. Other messages of the link go on.
+0100/0101, 0220/0221 and 0400/0401/0420/0421 are decided on; 0800 is answered (echo); what is malformed is answered
+with DE 39 = 30, or, when not even MTI and DE 11 can be read, the connection is closed. Other messages of the link go
+on.
 """
 
 from __future__ import annotations
@@ -23,7 +25,15 @@ class PosHost:
     """The acquirer's end of its terminals' links."""
 
     def __init__(
-        self, door: Door, *, acquirer_id: str, host: str, port: int, clock: Clock, wires: Wires, setting: str = "--pos-port"
+        self,
+        door: Door,
+        *,
+        acquirer_id: str,
+        host: str,
+        port: int,
+        clock: Clock,
+        wires: Wires,
+        setting: str = "--pos-port",
     ) -> None:
         """`port` 0 takes a free one; `listener.address` says which, once started."""
         self.listener = Listener(host, port, self._met, clock=clock, wires=wires, setting=setting)

@@ -1,4 +1,6 @@
-"""A small world for tests: institutions with every table of their role, a clock that is set by hand, a network that remembers."""
+"""A small world for tests: institutions with every table of their role, a clock that is set by hand, a network that
+remembers.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Nouns as rows: a frozen dataclass and the table with the same column names, written and locked by the batch.
 
-A noun's fields are what a column can hold: identifiers, integers, text, dates, instants, enumerations of text, and tuples or mappings
-(jsonb). The table may have more columns than the noun (`beside`), filled by whoever writes the rows.
+A noun's fields are what a column can hold: identifiers, integers, text, dates, instants, enumerations of text, and
+tuples or mappings (jsonb). The table may have more columns than the noun (`beside`), filled by whoever writes the
+rows.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ class NounRows(Generic[T]):
         self._rows = Rows(table)
         self._values = attrgetter(*self.names)
         self._restore: tuple[tuple[str, Callable[[Any], Any]], ...] = tuple(
-            (name, restore) for name, hint in get_type_hints(kind).items() if (restore := _restorer(hint)) and name in self.names
+            (name, restore)
+            for name, hint in get_type_hints(kind).items()
+            if (restore := _restorer(hint)) and name in self.names
         )
 
     def noun(self, row: Mapping[str, Any]) -> T:

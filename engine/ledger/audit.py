@@ -1,4 +1,6 @@
-"""The audit: proofs over the rows of one book. A proof yields findings, each a sentence that names the row; none means proven.
+"""The audit: proofs over the rows of one book.
+
+A proof yields findings, each a sentence that names the row; none means proven.
 
 Stages add proofs of their own (holds, presentments, payables) in the same shape; `api/audit.py` lists them by role.
 """
@@ -41,7 +43,7 @@ with legs as (
 """
 
 _BALANCES = text(
-    _LEGS
+    _LEGS  # noqa: S608, constants of this module
     + """
 select a.id, a.code, a.balance_minor, a.entry_count, coalesce(s.total, 0) as total, coalesce(s.entries, 0) as entries
 from accounts a left join (select account, sum(change) as total, count(*) as entries from signed group by account) s
@@ -51,7 +53,7 @@ order by a.id
 """
 )
 _RUNNING = text(
-    _LEGS
+    _LEGS  # noqa: S608, constants of this module
     + """
 select account, number, after, expected_number, expected_after, chain, sequence, position from (
     select *, row_number() over w as expected_number, sum(change) over w as expected_after
@@ -92,7 +94,8 @@ def _running(connection: Connection) -> Iterator[str]:
     for row in connection.execute(_RUNNING, _CODES):
         if row.account not in reported:
             reported.add(row.account)
-            place = f"entry {row.number} of account {row.account} (batch {row.chain}/{row.sequence}, position {row.position})"
+            batch = f"batch {row.chain}/{row.sequence}, position {row.position}"
+            place = f"entry {row.number} of account {row.account} ({batch})"
             if row.number != row.expected_number:
                 yield f"{place}: entry {row.expected_number} is missing before it"
             else:
@@ -131,7 +134,9 @@ def _chains(connection: Connection) -> Iterator[str]:
         if row.predecessor_digest is not None and not digests.contains(row.predecessor, start):
             yield f"chain {row.id}: the digest it builds on is not in chain {row.predecessor}"
         yield from digests.recompute(row.id, start)
-    if stray := connection.execute(text("select count(*) from batches b left join chains c on c.id = b.chain where c.id is null")).scalar():
+    if stray := connection.execute(
+        text("select count(*) from batches b left join chains c on c.id = b.chain where c.id is null")
+    ).scalar():
         yield f"{stray} batches belong to no registered chain"
 
 
@@ -150,7 +155,10 @@ class _ChainDigests:
     def recompute(self, number: int, previous: bytes) -> Iterator[str]:
         expected = 1
         while page := self._connection.execute(
-            text("select sequence, digest, entry_count, event_count from batches where chain = :chain and sequence >= :start order by sequence limit :page"),
+            text(
+                "select sequence, digest, entry_count, event_count from batches"
+                " where chain = :chain and sequence >= :start order by sequence limit :page"
+            ),
             {"chain": number, "start": expected, "page": PAGE},
         ).all():
             last = page[-1].sequence
@@ -171,14 +179,16 @@ class _ChainDigests:
                 previous = bytes(batch.digest)
                 expected += 1
 
-    def _lines(self, table: str, columns: tuple[str, ...], number: int, first: int, last: int) -> dict[int, list[bytes]]:
+    def _lines(
+        self, table: str, columns: tuple[str, ...], number: int, first: int, last: int
+    ) -> dict[int, list[bytes]]:
         found: dict[int, list[bytes]] = {}
         statement = text(
-            f"select sequence, {', '.join(columns)} from {table}"
+            f"select sequence, {', '.join(columns)} from {table}"  # noqa: S608, constants of `chain`
             " where chain = :chain and sequence between :first and :last order by sequence, position"
         )
         for row in self._connection.execute(statement, {"chain": number, "first": first, "last": last}).mappings():
-            found.setdefault(row["sequence"], []).append(chain.line_of(columns, row))
+            found.setdefault(row["sequence"], []).append(chain.line_of(columns, dict(row)))
         return found
 
 

@@ -1,4 +1,7 @@
-"""The hash chain: the digest of a batch, over the lines of its rows and the digest before it (BLAKE2b, 32 bytes). Pure."""
+"""The hash chain: the digest of a batch, over the lines of its rows and the digest before it (BLAKE2b, 32 bytes).
+
+Pure.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The chart of accounts: one list of codes for all books, each with its normal side and whether it may go below zero.
 
-The *ledger balance* of a customer is defined here, once: `available + held`. A hold moves money between the two and so never
-changes it; statements, limits and interest read the sum, clearing and authorizations the parts.
+The *ledger balance* of a customer is defined here, once: `available + held`. A hold moves money between the two and
+so never changes it; statements, limits and interest read the sum, clearing and authorizations the parts.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from engine.vocabulary.identifiers import STATIC, derive_id
 
 
 class Side(StrEnum):
-    """The side on which an account's balance grows: assets and expenses by debit, liabilities, income and equity by credit."""
+    """The side on which an account's balance grows: assets and expenses by debit, liabilities, income and equity by
+    credit.
+    """
 
     DEBIT = "debit"
     CREDIT = "credit"

@@ -18,9 +18,9 @@ LARGEST_MINOR = 2**63 - 1
 class Account:
     """One account of a book. `balance_minor` grows on the normal side of its chart code.
 
-    `minimum_minor` is the limit for ordinary postings (None: none); `floor_minor` the lowest balance that is legitimate at present:
-    the minimum, or, once a forced posting has gone below it, that balance. The database checks balance against floor.
-    `entry_count` numbers the account's entries without gap: a missing entry shows.
+    `minimum_minor` is the limit for ordinary postings (None: none); `floor_minor` the lowest balance that is
+    legitimate at present: the minimum, or, once a forced posting has gone below it, that balance. The database checks
+    balance against floor. `entry_count` numbers the account's entries without gap: a missing entry shows.
     """
 
     ALSO_BY: ClassVar[tuple[str, ...]] = ()
@@ -45,10 +45,11 @@ class AccountOpened(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A posting as written: its request, its line in it, both balances after it, and each account's running entry number.
+    """A posting as written: its request, its line in it, both balances after it, and each account's running entry
+    number.
 
-    `*_held_after` is the balance of the account's held counterpart after the posting, so that one entry shows both parts of the
-    ledger balance; None for accounts that have none.
+    `*_held_after` is the balance of the account's held counterpart after the posting, so that one entry shows both
+    parts of the ledger balance; None for accounts that have none.
     """
 
     request_id: UUID
@@ -85,7 +86,9 @@ def new_account(book: str, code: int, asset: str, owner_id: UUID | None = None) 
     )
 
 
-def open_accounts(book: str, codes: tuple[int, ...], asset: str, owner_id: UUID | None = None) -> tuple[AccountOpened, ...]:
+def open_accounts(
+    book: str, codes: tuple[int, ...], asset: str, owner_id: UUID | None = None
+) -> tuple[AccountOpened, ...]:
     """The events that open an account for each code, held counterparts included."""
     every = [code for given in codes for code in (given, HELD_OF.get(given)) if code is not None]
     return tuple(AccountOpened(subject=new_account(book, code, asset, owner_id)) for code in every)

@@ -14,7 +14,9 @@ from engine.vocabulary.postings import Posting, PostingOutcome
 
 
 def check(state: State, postings: Sequence[Posting]) -> PostingOutcome:
-    """What would become of these postings, taken together and in order: OK, or the first outcome in precedence that refuses them.
+    """What would become of these postings, taken together and in order:
+
+    OK, or the first outcome in precedence that refuses them.
 
     Nothing is changed. The balances seen by the second posting are those after the first.
     """

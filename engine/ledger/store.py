@@ -1,8 +1,9 @@
-"""The SQL of the ledger: accounts under lock, entries appended, and the chain of batches that shows a cut or a change.
+"""The SQL of the ledger: accounts under lock, entries appended, and the chain of batches that shows a cut or a
+change.
 
-Each writer session (one thread of one process) has a chain of its own: it never waits for another to number a batch. A batch
-carries the digest over its entries, its events and the digest before it; the day's close anchors the head of every chain, so that
-a tail that was cut off shows as well as a row that was changed.
+Each writer session (one thread of one process) has a chain of its own: it never waits for another to number a batch.
+A batch carries the digest over its entries, its events and the digest before it; the day's close anchors the head of
+every chain, so that a tail that was cut off shows as well as a row that was changed.
 """
 
 from __future__ import annotations
@@ -129,11 +130,11 @@ _HEADS = text("select distinct on (chain) chain, sequence, digest from batches o
 
 
 def load(connection: Connection, ids: Iterable[UUID], state: State) -> None:
-    """Lock these accounts and their held counterparts, in id order (the one lock order), and put them into the state."""
+    """Lock these accounts and their held counterparts, in id order (the one lock order); put them into the state."""
     wanted = list(ids)
     if wanted:
         for row in connection.execute(_LOCK, {"ids": wanted}).mappings():
-            state.put(account_rows.noun(row))
+            state.put(account_rows.noun(dict(row)))
 
 
 def read(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, Account]:
@@ -142,9 +143,15 @@ def read(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, Account]:
 
 
 def write(
-    connection: Connection, opened: Sequence[Account], touched: Sequence[Account], new: Sequence[Entry], place: tuple[int, int]
+    connection: Connection,
+    opened: Sequence[Account],
+    touched: Sequence[Account],
+    new: Sequence[Entry],
+    place: tuple[int, int],
 ) -> None:
-    """Insert opened accounts, set the balances of touched ones, append the entries of batch `place` = (chain, sequence)."""
+    """Insert opened accounts, set the balances of touched ones, append the entries of batch `place` = (chain,
+    sequence).
+    """
     account_rows.insert(connection, opened)
     account_rows.update(connection, touched, columns=("balance_minor", "floor_minor", "entry_count"))
     entry_rows.insert(connection, new, beside=[(*place, position) for position in range(len(new))])

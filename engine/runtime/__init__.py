@@ -1,1 +1,4 @@
-"""The shell: batches, intake, journal, dispatch, outbox, timers, jobs, files. It knows no stage; stages are given to it."""
+"""The shell: batches, intake, journal, dispatch, outbox, timers, jobs, files.
+
+It knows no stage; stages are given to it.
+"""

@@ -1,8 +1,10 @@
-"""The batch: one transaction for many requests. Load under lock, fold `decide` over them in order, write set-based, commit.
+"""The batch: one transaction for many requests.
 
-A batch of n gives the same facts as n batches of one. What fails for reasons outside (deadlock, lost connection) is tried again a
-bounded number of times; the idempotency keys make that safe even when the error came at COMMIT. What fails by a bug rolls back, runs one by
-one, and costs only the culprit: it is answered 96 and set aside.
+Load under lock, fold `decide` over them in order, write set-based, commit.
+
+A batch of n gives the same facts as n batches of one. What fails for reasons outside (deadlock, lost connection) is
+tried again a bounded number of times; the idempotency keys make that safe even when the error came at COMMIT. What
+fails by a bug rolls back, runs one by one, and costs only the culprit: it is answered 96 and set aside.
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ from engine.vocabulary.responses import ResponseCode
 KEY_REUSED = "key_reused"
 """Answer code: the idempotency key was used before with other content."""
 UNAVAILABLE = "unavailable"
-"""Answer code: the books could not be reached; whether the request took effect is answered by asking again with its key."""
+"""Answer code: the books could not be reached; whether the request took effect is answered by asking again with its
+key.
+"""
 
 ATTEMPTS = 8
 """How often a batch is tried when the database fails; waits double from FIRST_WAIT_S, about 6 s in all."""
@@ -53,7 +57,9 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a batch came to: each submission's answer (None while open), answers to earlier requests by key, and what to send, by stage."""
+    """What a batch came to: each submission's answer (None while open), answers to earlier requests by key, and what
+    to send, by stage.
+    """
 
     answers: Sequence[tuple[Submission, Answer | None]] = ()
     answered: Mapping[UUID, Answer] = field(default_factory=dict)
@@ -91,7 +97,7 @@ class Writer:
         self._pause = Pause()
 
     def run(self, submissions: Sequence[Submission]) -> Written:
-        """Decide and write these submissions, in order. Never raises for what one request did; see the module's text."""
+        """Decide and write these submissions, in order. Never raises for what one request did (see above)."""
         if not submissions:
             return Written()
         try:
@@ -177,7 +183,7 @@ class Writer:
                 self._decided(state, one, prepared[id(one)], fold)
             if fresh:
                 at = self._now()
-                self._write(connection, state, held, fold, place, at)
+                self._write(connection, state, held, fold, place=place, at=at)
                 idempotency.write(
                     connection,
                     [
@@ -253,7 +259,9 @@ class Writer:
         fold.events.extend(journal.recorded(one.key, decision.events, one.now))
         for event in decision.events:
             subject = event.subject
-            assert isinstance(subject, Account) or type(subject) in self._tables, f"no table for {type(subject).__name__}"
+            assert isinstance(subject, Account) or type(subject) in self._tables, (
+                f"no table for {type(subject).__name__}"
+            )
             fold.changed[type(subject), subject.id] = None
         for entry in entries:
             fold.changed[Account, entry.debit] = fold.changed[Account, entry.credit] = None
@@ -280,6 +288,7 @@ class Writer:
         state: State,
         held: frozenset[tuple[type, UUID]],
         fold: _Fold,
+        *,
         place: tuple[int, int],
         at: datetime,
     ) -> None:
@@ -300,8 +309,10 @@ class Writer:
 
 
 def evolve(state: State, decision: Decision) -> State:
-    """Fold a decision's facts into the state: the subject of each event is the noun from now on. (Postings are folded by the ledger's rules.)"""
+    """Fold a decision's facts into the state: the subject of each event is the noun from now on.
+
+    (Postings are folded by the ledger's rules.)
+    """
     for event in decision.events:
         state.put(event.subject)
     return state
-

@@ -1,8 +1,9 @@
-"""Files between institutions: folders with atomic hand-over, and a register so that a file takes effect once or is refused whole.
+"""Files between institutions: folders with atomic hand-over, and a register so that a file takes effect once or is
+refused whole.
 
-Each institution has `out`, `in`, `done` and `refused`. Files carry clear card numbers: folders are 0700, files 0600. A file appears in `in`
-by a rename, so it is never seen half written. The register knows a file by its identity and its digest: the same file again changes
-nothing, another file under a used identity is refused.
+Each institution has `out`, `in`, `done` and `refused`. Files carry clear card numbers: folders are 0700, files 0600.
+A file appears in `in` by a rename, so it is never seen half written. The register knows a file by its identity and
+its digest: the same file again changes nothing, another file under a used identity is refused.
 """
 
 from __future__ import annotations
@@ -78,12 +79,18 @@ class Files:
 
 
 def hand_over(sender: Files, recipient: Files, outgoing: Outgoing) -> bool:
-    """Copy a file from the sender's `out` to the recipient's `in`, atomically. Again is harmless. False if it is not there."""
+    """Copy a file from the sender's `out` to the recipient's `in`, atomically.
+
+    Again is harmless. False if it is not there.
+    """
     source = sender.folder("out") / outgoing.name
     if not source.exists():
         return False
     draft = recipient.folder("in") / (outgoing.name + ".part")
-    with source.open("rb") as reading, os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as writing:
+    with (
+        source.open("rb") as reading,
+        os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as writing,
+    ):
         shutil.copyfileobj(reading, writing)
     draft.replace(recipient.folder("in") / outgoing.name)
     return True
@@ -99,7 +106,13 @@ def digest_of(path: Path) -> bytes:
 
 
 def register(
-    connection: Connection, totals: FileTotals, path: Path, direction: str, state: str, at: datetime, reason: str | None = None
+    connection: Connection,
+    totals: FileTotals,
+    path: Path,
+    direction: str,
+    state: str,
+    at: datetime,
+    reason: str | None = None,
 ) -> str:
     """Note a file; the state it now has. A file known under this identity with another content is a FormatError."""
     digest = digest_of(path)

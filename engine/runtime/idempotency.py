@@ -57,7 +57,9 @@ def known(connection: Connection, keys: Sequence[UUID]) -> dict[UUID, Known]:
 
 
 def write(connection: Connection, seen: Sequence[Seen], answered: Mapping[UUID, Answer], at: datetime) -> None:
-    """Record new keys, in key order (two writers with the same keys wait, not deadlock), and answers to keys recorded before."""
+    """Record new keys, in key order (two writers with the same keys wait, not deadlock), and answers to keys recorded
+    before.
+    """
     if seen:
         ordered = sorted(seen, key=lambda one: one.key)
         _rows.insert(

@@ -1,4 +1,7 @@
-"""The intake: a bounded queue in front of a writer. Full means refused at once; a lone request never waits for company."""
+"""The intake: a bounded queue in front of a writer.
+
+Full means refused at once; a lone request never waits for company.
+"""
 
 from __future__ import annotations
 

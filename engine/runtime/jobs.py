@@ -1,8 +1,10 @@
-"""Jobs: declared once with a schedule and a business date; once per institution and business date; resumable; catching up.
+"""Jobs: declared once with a schedule and a business date; once per institution and business date; resumable;
+catching up.
 
-A job is a list of steps, each idempotent: it submits requests whose keys make a second run change nothing, or acts on files that know their own
-identity. The run's row is locked while it runs: another process stands back, and if this one dies the lock goes with it and the next scheduler
-resumes at the first step not finished. APScheduler's triggers say when a job is due, in the institution's time zone.
+A job is a list of steps, each idempotent: it submits requests whose keys make a second run change nothing, or acts on
+files that know their own identity. The run's row is locked while it runs: another process stands back, and if this
+one dies the lock goes with it and the next scheduler resumes at the first step not finished. APScheduler's triggers
+say when a job is due, in the institution's time zone.
 """
 
 from __future__ import annotations
@@ -42,14 +44,16 @@ _PLAN = text(
     "insert into job_runs (job, business_date, due_at, steps_done, counts)"
     " values (:job, :business_date, :due_at, 0, '{}') on conflict do nothing"
 )
-_OPEN = text("select job, business_date from job_runs where finished_at is null and due_at <= :now order by due_at, job")
+_OPEN = text(
+    "select job, business_date from job_runs where finished_at is null and due_at <= :now order by due_at, job"
+)
 _CLAIM = text(
-    "select steps_done, counts from job_runs where job = :job and business_date = :business_date and finished_at is null"
-    " for update skip locked"
+    "select steps_done, counts from job_runs"
+    " where job = :job and business_date = :business_date and finished_at is null for update skip locked"
 )
 _NOTE = text(
-    "update job_runs set steps_done = :steps_done, counts = cast(:counts as jsonb), started_at = coalesce(started_at, :at),"
-    " finished_at = :finished_at where job = :job and business_date = :business_date"
+    "update job_runs set steps_done = :steps_done, counts = cast(:counts as jsonb),"
+    " started_at = coalesce(started_at, :at), finished_at = :finished_at where job = :job and business_date = :business_date"
 )
 
 log = structlog.get_logger()
@@ -57,7 +61,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class JobContext:
-    """What a step works with. `execute` decides requests at once; `engine` is for set-based reads and file registers."""
+    """What a step works with. `execute` decides requests at once; `engine` is for reads and the file register."""
 
     institution: Institution
     business_date: date
@@ -78,7 +82,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Due each day at `at` ("22:00", local time). Its business date is the local date plus `day_offset` (-1 just after midnight)."""
+    """Due each day at `at` ("22:00", local time).
+
+    Its business date is the local date plus `day_offset` (-1 just after midnight).
+    """
 
     name: str
     at: str
@@ -182,7 +189,9 @@ class Scheduler:
                 )
                 connection.commit()
                 if last:
-                    log.info("job finished", institution=context.institution.name, job=job.name, date=str(business_date))
+                    log.info(
+                        "job finished", institution=context.institution.name, job=job.name, date=str(business_date)
+                    )
                     return JobRun(job.name, business_date, counts)
                 row = connection.execute(_CLAIM, place).first()
         return None

@@ -38,7 +38,10 @@ _rows = Rows(events)
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """One event as it is written. `snapshot` is canonical JSON text, kept as text so that its digest never depends on a database's spelling."""
+    """One event as it is written.
+
+    `snapshot` is canonical JSON text, kept as text so that its digest never depends on a database's spelling.
+    """
 
     request_id: UUID
     line: int

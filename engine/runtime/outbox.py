@@ -1,6 +1,8 @@
-"""The outbox: durable messages (files, bank transfers), written with the decision and delivered at least once, in no promised order.
+"""The outbox: durable messages (files, bank transfers), written with the decision and delivered at least once, in no
+promised order.
 
-Delivery that fails is tried again with a doubling wait on the world's clock. The receiver knows its own by their identity.
+Delivery that fails is tried again with a doubling wait on the world's clock. The receiver knows its own by their
+identity.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ outbox = Table(
 )
 _rows = Rows(outbox)
 _DUE = text(
-    "select id, recipient, body, attempts from outbox where due_at <= :now order by due_at, id limit :most for update skip locked"
+    "select id, recipient, body, attempts from outbox where due_at <= :now order by due_at, id limit :most"
+    " for update skip locked"
 )
 _NEXT = text("select min(due_at) from outbox")
 
@@ -65,7 +68,10 @@ def write(connection: Connection, queued: Sequence[Queued], now: datetime) -> No
 
 
 def deliver(connection: Connection, now: datetime, send: Callable[[Message], bool], most: int = 100) -> int:
-    """Deliver what is due, within the caller's transaction; how many were delivered. What another process is delivering is skipped."""
+    """Deliver what is due, within the caller's transaction; how many were delivered.
+
+    What another process is delivering is skipped.
+    """
     delivered = 0
     for row in connection.execute(_DUE, {"now": now, "most": most}).all():
         if send(Message(row.recipient, Outgoing.from_json(row.body), durable=True)):

@@ -1,6 +1,9 @@
-"""What the shell asks of a stage: how to prepare, load, decide and seal, and which nouns it writes. The shell knows no more of it.
+"""What the shell asks of a stage: how to prepare, load, decide and seal, and which nouns it writes.
 
-`engine/processor.py` and `issuer/processor.py` list the stages of each role: the one place where the order of things can be read.
+The shell knows no more of it.
+
+`engine/processor.py` and `issuer/processor.py` list the stages of each role: the one place where the order of things
+can be read.
 """
 
 from __future__ import annotations
@@ -44,10 +47,11 @@ def _as_they_are(outside: Outside, items: Sequence[Any]) -> Sequence[Any]:
 class Stage:
     """One stage of one role.
 
-    `keys`: the kinds of request it answers, with their idempotency rule; `timers`: the names of the timers it sets. `prepare` turns
-    requests into what `decide` sees (the request with the HSM's verdicts as facts), one for one. `load` locks the stage's rows for all of
-    them, puts the nouns into the state, and returns the identifiers of the accounts that the decisions may touch (their held counterparts come along).
-    `nouns`: the tables of the nouns that its events carry. `seal` completes messages that leave (PIN translation), after commit.
+    `keys`: the kinds of request it answers, with their idempotency rule; `timers`: the names of the timers it sets.
+    `prepare` turns requests into what `decide` sees (the request with the HSM's verdicts as facts), one for one.
+    `load` locks the stage's rows for all of them, puts the nouns into the state, and returns the identifiers of the
+    accounts that the decisions may touch (their held counterparts come along). `nouns`: the tables of the nouns that
+    its events carry. `seal` completes messages that leave (PIN translation), after commit.
     """
 
     name: str
@@ -65,7 +69,10 @@ Reply = Callable[[Answer], None]
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A request on its way through the shell. `now` is stamped at intake; `key` and `fingerprint` identify it; `reply` hears the answer."""
+    """A request on its way through the shell.
+
+    `now` is stamped at intake; `key` and `fingerprint` identify it; `reply` hears the answer.
+    """
 
     request: Any
     stage: Stage

@@ -1,4 +1,4 @@
-"""Timers: a due row becomes a request. Any process of the institution may fire one; its key lets it take effect once."""
+"""Timers: a due row becomes a request. Any process of the institution may fire one; its key makes it count once."""
 
 from __future__ import annotations
 
@@ -21,12 +21,15 @@ timers = Table(
     Index("timers_by_due", "due_at"),
 )
 _rows = Rows(timers)
-_DUE = text("select subject_id, name, due_at from timers where due_at <= :now order by due_at, subject_id, name limit :most")
+_DUE = text(
+    "select subject_id, name, due_at from timers where due_at <= :now order by due_at, subject_id, name limit :most"
+)
 _NEXT = text("select min(due_at) from timers")
 _SPEND = text(
     "delete from timers t using unnest(cast(:subjects as uuid[]), cast(:names as text[]), cast(:dues as timestamptz[]))"
     " as spent(subject_id, name, due_at)"
-    " where t.subject_id = spent.subject_id and t.name = spent.name and t.due_at = spent.due_at and t.subject_id = any(:subjects)"
+    " where t.subject_id = spent.subject_id and t.name = spent.name and t.due_at = spent.due_at"
+    " and t.subject_id = any(:subjects)"
 )
 _DROP = text(
     "delete from timers t using unnest(cast(:subjects as uuid[]), cast(:names as text[])) as gone(subject_id, name)"
@@ -36,7 +39,9 @@ _DROP = text(
 
 def due(connection: Connection, now: datetime, most: int) -> list[TimerFired]:
     """The timers due by `now`, oldest first, at most `most`."""
-    return [TimerFired(row.subject_id, row.name, row.due_at) for row in connection.execute(_DUE, {"now": now, "most": most})]
+    return [
+        TimerFired(row.subject_id, row.name, row.due_at) for row in connection.execute(_DUE, {"now": now, "most": most})
+    ]
 
 
 def next_due(connection: Connection) -> datetime | None:
@@ -45,7 +50,9 @@ def next_due(connection: Connection) -> datetime | None:
 
 
 def write(connection: Connection, fired: Sequence[TimerFired], changes: Sequence[Timer | TimerCancelled]) -> None:
-    """Remove fired timers, unless moved meanwhile, then apply changes in order: the last word on each (subject, name) counts."""
+    """Remove fired timers, unless moved meanwhile, then apply changes in order: the last word on each (subject, name)
+    counts.
+    """
     if fired:
         spent = sorted(fired, key=lambda one: (one.subject_id, one.name))
         connection.execute(

@@ -1,7 +1,7 @@
 """The shape of every decision: `decide(state, request, now) -> Decision`, and the state it is taken on. Pure.
 
-`State` is what one batch holds under lock: the nouns that its requests name. The shell owns it; `decide` reads it and never
-changes it; `evolve` (runtime) folds a decision into it, so that request n sees the state after request n-1.
+`State` is what one batch holds under lock: the nouns that its requests name. The shell owns it; `decide` reads it and
+never changes it; `evolve` (runtime) folds a decision into it, so that request n sees the state after request n-1.
 """
 
 from __future__ import annotations
@@ -21,9 +21,12 @@ Json = str | int | bool | None | list["Json"] | dict[str, "Json"]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the asker is told, and told again if it asks again. `code` is DE 39 for card messages, else a word ("sent", "refused").
+    """What the asker is told, and told again if it asks again.
 
-    `reasons` are in order of precedence. `facts` are JSON values and hold no card number and no secret: they are stored.
+    `code` is DE 39 for card messages, else a word ("sent", "refused").
+
+    `reasons` are in order of precedence. `facts` are JSON values and hold no card number and no secret: they are
+    stored.
     """
 
     code: str
@@ -35,8 +38,8 @@ class Answer:
 class Message:
     """Something to be said to another institution (by `member_id`) or, with our own, to another stage of this one.
 
-    `durable` messages (files, bank transfers) wait in the outbox until delivered; others leave from memory, once, and a timer
-    is what notices their loss.
+    `durable` messages (files, bank transfers) wait in the outbox until delivered; others leave from memory, once, and
+    a timer is what notices their loss.
     """
 
     to: str
@@ -46,7 +49,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Timer:
-    """At `due_at` the stage is asked `TimerFired(subject_id, name)`. One per (subject, name): setting again moves it."""
+    """At `due_at` the stage is asked `TimerFired(subject_id, name)`. One per (subject, name): set again, it moves."""
 
     subject_id: UUID
     name: str
@@ -63,7 +66,10 @@ class TimerCancelled:
 
 @dataclass(frozen=True, slots=True)
 class TimerFired:
-    """The request that a due timer becomes. Its key is all three fields: however many processes fire it, it takes effect once."""
+    """The request that a due timer becomes.
+
+    Its key is all three fields: however many processes fire it, it takes effect once.
+    """
 
     subject_id: UUID
     name: str

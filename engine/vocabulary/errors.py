@@ -7,14 +7,18 @@ from __future__ import annotations
 
 
 class BezantError(Exception):
-    """An error whose message is for people: one sentence that says what is wrong, where, and what to do. Holds no secret."""
+    """An error whose message is for people: one sentence that says what is wrong, where, and what to do.
+
+    Holds no secret.
+    """
 
 
 class FormatError(ValueError):
     """Malformed input, named by the element or field it was found in.
 
-    `element` is the standard's or the interface's name of the place ("DE 4", "amount"), `reason` says what is wrong without
-    repeating any of the bytes (they may be a card number), `offset` is the position in the frame, in bytes, where known.
+    `element` is the standard's or the interface's name of the place ("DE 4", "amount"), `reason` says what is wrong
+    without repeating any of the bytes (they may be a card number), `offset` is the position in the frame, in bytes,
+    where known.
     """
 
     def __init__(self, element: str, reason: str, offset: int | None = None) -> None:

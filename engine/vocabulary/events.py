@@ -1,7 +1,7 @@
 """Events: facts, in the past tense, each with the noun as it stands after the fact.
 
-A stage's `model.py` declares its own events as subclasses of `Event`; the journal keeps them append-only. Because an event carries
-its noun whole, folding a decision is the same for all stages: put the subject of each event.
+A stage's `model.py` declares its own events as subclasses of `Event`; the journal keeps them append-only. Because an
+event carries its noun whole, folding a decision is the same for all stages: put the subject of each event.
 """
 
 from __future__ import annotations

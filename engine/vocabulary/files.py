@@ -9,7 +9,10 @@ from datetime import date
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A file that is ready in the sender's out folder, to be handed to the recipient. Delivered at least once; its name is its identity."""
+    """A file that is ready in the sender's out folder, to be handed to the recipient.
+
+    Delivered at least once; its name is its identity.
+    """
 
     name: str
     kind: str
@@ -28,8 +31,8 @@ class Outgoing:
 class FileTotals:
     """Header and trailer of a file between members.
 
-    `file_id` is unique for the sender for ever; `record_count` counts detail records, `amount_total_minor` sums their amounts
-    without sign (a hash total, as IPM trailers have it).
+    `file_id` is unique for the sender for ever; `record_count` counts detail records, `amount_total_minor` sums their
+    amounts without sign (a hash total, as IPM trailers have it).
     """
 
     file_id: str

@@ -1,7 +1,9 @@
-"""Identifiers: derived from (scope, key, first-seen date), so that a retry finds its own; card numbers that cannot be shown by accident.
+"""Identifiers: derived from (scope, key, first-seen date), so that a retry finds its own; card numbers that cannot be
+shown by accident.
 
-An identifier made twice from the same request is the same identifier: the unique constraint on it is the second guard after the
-idempotency key. Its first four bytes are the day it was first seen, so that rows of one day lie together in an index.
+An identifier made twice from the same request is the same identifier: the unique constraint on it is the second guard
+after the idempotency key. Its first four bytes are the day it was first seen, so that rows of one day lie together in
+an index.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ _SEPARATOR = "\x1f"
 def derive_id(scope: str, *key: str | int, on: date) -> UUID:
     """A UUID (RFC 9562 version 8) from a scope ("bank/authorization"), a key and the date the key was first seen.
 
-    The same arguments give the same UUID everywhere. Layout: 4 bytes day number (proleptic Gregorian ordinal), 12 bytes BLAKE2b.
+    The same arguments give the same UUID everywhere. Layout: 4 bytes day number (proleptic Gregorian ordinal), 12
+    bytes BLAKE2b.
     """
     material = _SEPARATOR.join((scope, *map(str, key), on.isoformat())).encode()
     raw = bytearray(on.toordinal().to_bytes(4, "big") + blake2b(material, digest_size=12).digest())
@@ -35,8 +38,8 @@ STATIC = date(1, 1, 1)
 def network_reference(acquirer_id: str, terminal_id: str, stan: str, transmitted_at: datetime) -> str:
     """The network's own reference of a transaction (DE 63 in simnet): 15 characters, `S` and 14 digits.
 
-    Derived from what a request (0100) and the original data of its reversal (DE 90) both carry, so that a reversal which
-    overtakes its request names the same transaction.
+    Derived from what a request (0100) and the original data of its reversal (DE 90) both carry, so that a reversal
+    which overtakes its request names the same transaction.
     """
     material = _SEPARATOR.join((acquirer_id, terminal_id.strip(), stan, transmitted_at.isoformat())).encode()
     return f"S{int.from_bytes(blake2b(material, digest_size=8).digest(), 'big') % 10**14:014d}"
@@ -45,7 +48,10 @@ def network_reference(acquirer_id: str, terminal_id: str, stan: str, transmitted
 @final
 @dataclass(frozen=True, slots=True, repr=False)
 class Secret:
-    """A value that must never be shown or stored (PIN block, track 2, CVV2). `clear` gives it; `str` and `repr` mask it."""
+    """A value that must never be shown or stored (PIN block, track 2, CVV2).
+
+    `clear` gives it; `str` and `repr` mask it.
+    """
 
     clear: str
 
@@ -58,7 +64,10 @@ class Secret:
 @final
 @dataclass(frozen=True, slots=True, repr=False)
 class Pan:
-    """A primary account number (DE 2, ISO/IEC 7812: 12 to 19 digits). `clear` gives the digits; shown as first six and last four."""
+    """A primary account number (DE 2, ISO/IEC 7812: 12 to 19 digits).
+
+    `clear` gives the digits; shown as first six and last four.
+    """
 
     clear: str
 

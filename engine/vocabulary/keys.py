@@ -1,8 +1,8 @@
 """Which fields of each request are its idempotency key, and which its fingerprint.
 
-Same key, same fingerprint: the earlier answer again. Same key, other fingerprint: refused. Keys carry the full instant (DE 7 has no
-year; STANs wrap). A repeat (0101, 0421) has its original's key. Fingerprints leave out what may legitimately differ between copies
-(the repeat flag) and what must not be kept in any form (PIN block, track, CVV2).
+Same key, same fingerprint: the earlier answer again. Same key, other fingerprint: refused. Keys carry the full
+instant (DE 7 has no year; STANs wrap). A repeat (0101, 0421) has its original's key. Fingerprints leave out what may
+legitimately differ between copies (the repeat flag) and what must not be kept in any form (PIN block, track, CVV2).
 
 The fingerprint is stored as a keyed MAC, never as a plain hash: card numbers are guessable.
 """
@@ -42,7 +42,10 @@ KEYS: Mapping[type, KeyRule] = {
     messages.Presentment: KeyRule("presentment", ("arn",), ("pan", "amount", "processing_code")),
     TimerFired: KeyRule("timer", ("subject_id", "name", "due_at"), ()),
 }
-"""The network's messages. Stages with requests of their own (`transfers/model.py`) give theirs to the processor beside these."""
+"""The network's messages.
+
+Stages with requests of their own (`transfers/model.py`) give theirs to the processor beside these.
+"""
 
 
 def key_of(rule: KeyRule, request: Any) -> UUID:

@@ -1,7 +1,10 @@
-"""The messages of the card network, in the standard's words, free of any wire: ISO 8583:1987 online messages and presentments.
+"""The messages of the card network, in the standard's words, free of any wire:
 
-Gateways translate a wire to and from these; stages decide on them. The same request travels terminal -> acquirer -> network -> issuer;
-each hop keeps its own record of it. Instants are UTC and complete: a gateway resolves DE 7, which has no year, before it builds one.
+ISO 8583:1987 online messages and presentments.
+
+Gateways translate a wire to and from these; stages decide on them. The same request travels terminal -> acquirer ->
+network -> issuer; each hop keeps its own record of it. Instants are UTC and complete: a gateway resolves DE 7, which
+has no year, before it builds one.
 """
 
 from __future__ import annotations
@@ -148,7 +151,10 @@ class ReversalResponse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompletionAdvice:
-    """0220, repeat 0221: a terminal tells the final amount of a pre-authorization, or of a purchase with a tip. Cannot be refused for funds."""
+    """0220, repeat 0221: a terminal tells the final amount of a pre-authorization, or of a purchase with a tip.
+
+    Cannot be refused for funds.
+    """
 
     acquirer_id: str
     terminal_id: str
@@ -180,8 +186,9 @@ class CompletionResponse:
 class Presentment:
     """One record of a clearing file (shaped like 1240): the acquirer presents a transaction for payment.
 
-    `arn` is the acquirer reference number, the presentment's own identity; `interchange_micro` and the fees are filled by the
-    network, which computes them once and tells both sides (in millionths of a minor unit's whole: 6 decimals).
+    `arn` is the acquirer reference number, the presentment's own identity; `interchange_micro` and the fees are
+    filled by the network, which computes them once and tells both sides (in millionths of a minor unit's whole: 6
+    decimals).
     """
 
     arn: str

@@ -63,7 +63,10 @@ def format_minor(amount_minor: int, asset: str) -> str:
 
 
 def parse_amount(text: str, asset: str = "USD") -> Money:
-    """`"12.34"` -> `Money(1234, "USD")`. Refuses (ValueError) more digits than the asset has, signs and anything not a number."""
+    """`"12.34"` -> `Money(1234, "USD")`.
+
+    Refuses (ValueError) more digits than the asset has, signs and anything not a number.
+    """
     whole, point, fraction = text.partition(".")
     exponent = ASSETS[asset].exponent
     if not whole.isdecimal() or (point and not fraction.isdecimal()) or len(fraction) > exponent:

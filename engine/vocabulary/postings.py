@@ -12,10 +12,11 @@ from uuid import UUID
 class Posting:
     """`amount_minor` moves from `credit` to `debit` in the double-entry sense: `debit` is debited, `credit` credited.
 
-    Both accounts belong to one book and hold one asset. `kind` is the word a statement shows ("card hold", "purchase").
-    `effective_on` is the business date the money counts from; `subject_id` the noun it is about (an authorization, a transfer).
-    `forced` lets it pass a balance limit: what the network has already settled is booked whether funds are there or not.
-    `corrects` names the entry that this one corrects: nothing is ever changed in place.
+    Both accounts belong to one book and hold one asset. `kind` is the word a statement shows ("card hold",
+    "purchase"). `effective_on` is the business date the money counts from; `subject_id` the noun it is about (an
+    authorization, a transfer). `forced` lets it pass a balance limit: what the network has already settled is booked
+    whether funds are there or not. `corrects` names the entry that this one corrects: nothing is ever changed in
+    place.
     """
 
     debit: UUID

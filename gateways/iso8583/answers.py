@@ -1,6 +1,7 @@
 """The response message to a request of ours: what was asked, echoed, and what was answered.
 
-An answer is stored without the request's secrets; together with the request that just came in again it gives the same message.
+An answer is stored without the request's secrets; together with the request that just came in again it gives the same
+message.
 """
 
 from __future__ import annotations
@@ -21,21 +22,28 @@ AnsweredRequest = AuthorizationRequest | ReversalAdvice | CompletionAdvice
 
 _KNOWN = {code.value: code for code in ResponseCode}
 _OF_THE_SHELL = {"key_reused": ResponseCode.DUPLICATE_TRANSMISSION}
-"""What the shell says in words of its own: the same trace number with another content is a duplicate transmission (94)."""
+"""What the shell says in words of its own: the same trace number with another content is a duplicate transmission
+(94).
+"""
 
 
 def respond(
     request: AnsweredRequest, answer: Answer
 ) -> AuthorizationResponse | ReversalResponse | CompletionResponse | None:
-    """0110, 0410/0430 or 0230 for an answer. None when the answer is that the books cannot be reached: silence, and the asker's timer.
+    """0110, 0410/0430 or 0230 for an answer.
 
-    Facts used: `approval_code` (DE 38), `network_reference` (DE 63), `amount_minor` (DE 4, when less than asked is approved), `rrn` (DE 37).
+    None when the answer is that the books cannot be reached: silence, and the asker's timer.
+
+    Facts used: `approval_code` (DE 38), `network_reference` (DE 63), `amount_minor` (DE 4, when less than asked is
+    approved), `rrn` (DE 37).
     """
     code = _KNOWN.get(answer.code) or _OF_THE_SHELL.get(answer.code)
     if code is None:
         return None
     facts = answer.facts
-    reference = facts.get("network_reference", None if isinstance(request, CompletionAdvice) else request.network_reference)
+    reference = facts.get(
+        "network_reference", None if isinstance(request, CompletionAdvice) else request.network_reference
+    )
     rrn = facts.get("rrn") or request.rrn
     match request:
         case AuthorizationRequest():

@@ -1,4 +1,6 @@
-"""The smallest stage there is, for the shell's own tests: purses between which money moves, and a move that waits for a word."""
+"""The smallest stage there is, for the shell's own tests: purses between which money moves, and a move that waits for
+a word.
+"""
 
 from __future__ import annotations
 
@@ -144,7 +146,10 @@ def decide(state: State, request: Any, now: datetime) -> Decision:
             return Decision(
                 events=(Moved(subject=move),),
                 timers=(Timer(move.id, "move_timeout", now + timedelta(minutes=1)),),
-                messages=(Message("elsewhere", reference), Message("elsewhere", Outgoing(reference, "note"), durable=True)),
+                messages=(
+                    Message("elsewhere", reference),
+                    Message("elsewhere", Outgoing(reference, "note"), durable=True),
+                ),
             )
         case Settle(reference):
             found = state.find(Move, "reference", reference)

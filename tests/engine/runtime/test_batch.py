@@ -1,4 +1,6 @@
-"""The shell on a real database: batches, keys, open answers, timers, outbox, bugs, and the audit over what they leave."""
+"""The shell on a real database: batches, keys, open answers, timers, outbox, bugs, and the audit over what they
+leave.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ class World:
         with database.owner().begin() as connection:
             connection.exec_driver_sql(f"set local search_path to {self.institution.schema_name}")
             purse.metadata.create_all(connection)
-            connection.exec_driver_sql(f"grant select, insert, update, delete on moves to {self.institution.login_role}")
+            connection.exec_driver_sql(
+                f"grant select, insert, update, delete on moves to {self.institution.login_role}"
+            )
         self.database = database
         self.clock = HandClock()
         self.network = Remembering()
@@ -184,8 +188,8 @@ requests = st.lists(
 
 
 FACTS = """
-select 'entry', request_id::text, line::text, debit::text, credit::text, amount_minor::text, debit_after::text, credit_after::text
-  from entries
+select 'entry', request_id::text, line::text, debit::text, credit::text, amount_minor::text, debit_after::text,
+       credit_after::text from entries
 union all select 'event', request_id::text, line::text, kind, snapshot, '', '', '' from events
 union all select 'request', id::text, '', answer::text, '', '', '', '' from requests
 union all select 'account', id::text, balance_minor::text, entry_count::text, '', '', '', '' from accounts
@@ -238,14 +242,30 @@ def test_writers_on_the_same_accounts_lose_nothing(world: World) -> None:
 @pytest.mark.parametrize(
     ("planted", "proof", "names"),
     [
-        ("update accounts set balance_minor = balance_minor + 1 where id = '{ann}'", "balances equal their entries", "{ann}"),
+        (
+            "update accounts set balance_minor = balance_minor + 1 where id = '{ann}'",
+            "balances equal their entries",
+            "{ann}",
+        ),
         ("delete from entries where request_id = '{request}'", "entries run without a gap", "{ann}"),
-        ("update entries set amount_minor = 7 where request_id = '{request}'", "the chains give their digests", "batch"),
+        (
+            "update entries set amount_minor = 7 where request_id = '{request}'",
+            "the chains give their digests",
+            "batch",
+        ),
         ("update entries set debit_after = 7 where request_id = '{request}'", "entries run without a gap", "{ann}"),
         ("delete from events where position = 0 and sequence = 2", "the chains give their digests", "batch"),
         ("delete from batches where sequence = 2", "the chains give their digests", "is missing"),
-        ("alter table accounts drop constraint accounts_balance_at_least_floor_check", "the database checks the limits", "floor"),
-        ("update entries set credit = '{nobody}' where request_id = '{request}'", "entries join accounts of one asset", "{request}"),
+        (
+            "alter table accounts drop constraint accounts_balance_at_least_floor_check",
+            "the database checks the limits",
+            "floor",
+        ),
+        (
+            "update entries set credit = '{nobody}' where request_id = '{request}'",
+            "entries join accounts of one asset",
+            "{request}",
+        ),
     ],
 )
 def test_the_audit_names_what_was_changed_behind_its_back(world: World, planted: str, proof: str, names: str) -> None:
@@ -267,7 +287,10 @@ def test_a_cut_tail_shows_against_the_days_close(world: World) -> None:
     world.processor.execute([Pay("1", "ann", "bob", 5)])
     with world.processor.engine.begin() as connection:
         assert store.close_day(connection, world.clock.now().date(), world.clock.now()) == 1
-    world.plant("delete from batches where sequence = 2; delete from entries where sequence = 2; delete from events where sequence = 2")
+    world.plant(
+        "delete from batches where sequence = 2; delete from entries where sequence = 2;"
+        " delete from events where sequence = 2"
+    )
     assert any("its tail was cut" in finding for finding in world.findings())
 
 
