@@ -9,12 +9,10 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from engine.crypto.keys import TEST_MASTER_KEY, is_test_key
 from engine.vocabulary.errors import BezantError
 
 PREFIX = "BEZANT_"
-
-TEST_MASTER_KEY = "7e57" * 16
-"""The key of the test profile, 32 bytes in hexadecimal, obviously no secret ("7e57" reads "test")."""
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -55,7 +53,7 @@ class Settings(BaseSettings):
     data_folder: Annotated[Path, AfterValidator(_absolute)] = Field(default_factory=_default_data_folder)
     """Where the embedded database and the files of the day live."""
 
-    master_key: Annotated[SecretStr, AfterValidator(_master_key)] = SecretStr(TEST_MASTER_KEY)
+    master_key: Annotated[SecretStr, AfterValidator(_master_key)] = SecretStr(TEST_MASTER_KEY.hex())
     """The key that the HSM's other keys are wrapped under: 32 bytes in hexadecimal."""
 
     listen_host: str = "127.0.0.1"
@@ -82,7 +80,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _no_test_key_in_production(self) -> Self:
-        if self.profile == "production" and self.master_key.get_secret_value().lower() == TEST_MASTER_KEY:
+        if self.profile == "production" and is_test_key(self.master_key_bytes()):
             raise ValueError(f"the production profile refuses the test master key: set {PREFIX}MASTER_KEY to your own")
         return self
 

@@ -19,6 +19,7 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from engine.database.json_text import canonical_json, read_json
+from engine.vocabulary.errors import BezantError
 
 POOL_SIZE, POOL_OVERFLOW = 4, 12
 PREPARED_STATEMENTS = (
@@ -33,13 +34,13 @@ _TRANSIENT = frozenset({"40001", "40P01", "57P01", "57P02", "57P03"})
 _CONNECTION_EXCEPTION = "08"
 
 
-class DatabaseUnavailable(Exception):
+class DatabaseUnavailable(BezantError):
     """The database cannot be reached. The message is one sentence or two for a user: what, where, what to do; no
     password.
     """
 
 
-class UnknownInstitution(Exception):
+class UnknownInstitution(BezantError):
     """No institution of this name is registered."""
 
     def __init__(self, name: str) -> None:
@@ -47,7 +48,7 @@ class UnknownInstitution(Exception):
         self.name = name
 
 
-class SchemaOutOfDate(Exception):
+class SchemaOutOfDate(BezantError):
     """An institution's tables are not those that this program was written for. `have` and `want` are revisions,
     sorted.
     """

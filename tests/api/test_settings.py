@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from api.settings import TEST_MASTER_KEY, load_settings
+from api.settings import load_settings
+from engine.crypto.keys import TEST_MASTER_KEY
 from engine.vocabulary.errors import BezantError
 
 OWN_KEY = "0f" * 32
@@ -39,7 +40,7 @@ def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> N
     assert load_settings().database_url is None
 
 
-@pytest.mark.parametrize("key", [None, TEST_MASTER_KEY, TEST_MASTER_KEY.upper()])
+@pytest.mark.parametrize("key", [None, TEST_MASTER_KEY.hex(), TEST_MASTER_KEY.hex().upper()])
 def test_production_refuses_the_test_key(monkeypatch: pytest.MonkeyPatch, key: str | None) -> None:
     monkeypatch.setenv("BEZANT_PROFILE", "production")
     if key is not None:
