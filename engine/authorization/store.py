@@ -1,0 +1,209 @@
+"""The SQL of payments, and what happens outside the transaction: cards into the vault before, PIN blocks translated
+after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Boolean, Column, Connection, DateTime, Index, Integer, Table, Text, Uuid, text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from engine.authorization.decide import Asked
+from engine.authorization.model import Payment, PaymentState, ReversalState, id_of_payment
+from engine.crypto.door import PinTranslation
+from engine.database.nouns import NounRows
+from engine.database.tables import metadata
+from engine.merchants.model import id_of_merchant, id_of_terminal
+from engine.merchants.store import read_merchants, read_terminals
+from engine.runtime.stage import Outside
+from engine.vault.store import reveal, save_new
+from engine.vault.vault import tokenise, tokens_of
+from engine.vocabulary.decision import Message, State, TimerFired
+from engine.vocabulary.identifiers import Pan, Secret
+from engine.vocabulary.messages import (
+    AuthorizationRequest,
+    AuthorizationResponse,
+    CompletionAdvice,
+    ReversalAdvice,
+    ReversalResponse,
+)
+
+payments = Table(
+    "payments",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("acquirer_id", Text, nullable=False),
+    Column("terminal_id", Text, nullable=False),
+    Column("merchant_id", Text, nullable=False),
+    Column("merchant", Uuid, nullable=False),
+    Column("stan", Text, nullable=False),
+    Column("transmitted_at", DateTime(timezone=True), nullable=False),
+    Column("transacted_at", DateTime(timezone=True), nullable=False),
+    Column("rrn", Text, nullable=False),
+    Column("card_token", Uuid, nullable=False),
+    Column("first_six", Text, nullable=False),
+    Column("last_four", Text, nullable=False),
+    Column("expiry", Text),
+    Column("processing_code", Text, nullable=False),
+    Column("mcc", Text),
+    Column("pos_entry_mode", Text),
+    Column("is_preauthorization", Boolean, nullable=False),
+    Column("is_completed", Boolean, nullable=False),
+    Column("requested_minor", BigInteger, nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("captured_minor", BigInteger, nullable=False),
+    Column("asset", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("response_code", Text),
+    Column("approval_code", Text),
+    Column("network_reference", Text),
+    Column("reasons", JSONB, nullable=False),
+    Column("reversal_state", Text, nullable=False),
+    Column("reversal_attempts", Integer, nullable=False),
+    Column("reversal_stan", Text),
+    Column("reversal_transmitted_at", DateTime(timezone=True)),
+    Column("reversal_reason", Text),
+    # What the next cut-off presents: small, however many payments there have been.
+    Index("payments_to_present", "id", postgresql_where=text("state = 'captured'")),
+)
+
+payment_rows = NounRows(Payment, payments)
+
+_CARDS_REMEMBERED = 100_000
+"""How many tokens are known to be in the vault before the memory starts anew: 10 MB at most."""
+
+
+def find_payment(connection: Connection, identifier: UUID) -> Payment | None:
+    """The payment, unlocked, or None."""
+    return next(iter(payment_rows.read(connection, [identifier])), None)
+
+
+def load(connection: Connection, asked: Sequence[Asked], state: State) -> set[UUID]:
+    """Lock the payments, read the merchants and terminals of new ones. Authorization moves no money: no accounts."""
+    for payment in payment_rows.lock(connection, sorted({one.payment_id for one in asked})):
+        state.put(payment)
+    read_merchants(connection, {one.merchant for one in asked if one.merchant is not None}, state)
+    read_terminals(connection, {one.terminal for one in asked if one.terminal is not None}, state)
+    return set()
+
+
+class Preparation:
+    """Turns requests into what `decide` sees. Remembers which cards are in the vault, so that a card is sealed once."""
+
+    def __init__(self, institution: str) -> None:
+        self._institution = institution
+        self._vaulted: set[UUID] = set()
+
+    def __call__(self, outside: Outside, requests: Sequence[Any]) -> list[Asked]:
+        """`Asked` for each request: card numbers tokenised and kept, and revealed for timers that may send a
+        reversal.
+        """
+        tokens = self._kept(outside, [request for request in requests if hasattr(request, "pan")])
+        timers = [request for request in requests if isinstance(request, TimerFired)]
+        revealed = _revealed(outside, [timer.subject_id for timer in timers]) if timers else {}
+        return [self._asked(request, tokens, revealed) for request in requests]
+
+    def _asked(self, request: Any, tokens: dict[Pan, UUID], revealed: dict[UUID, Pan]) -> Asked:
+        match request:
+            case TimerFired():
+                return Asked(request, request.subject_id, pan=revealed.get(request.subject_id))
+            case AuthorizationRequest():
+                return Asked(
+                    request,
+                    self._id(request.acquirer_id, request, request),
+                    tokens[request.pan],
+                    request.pan,
+                    id_of_merchant(self._institution, request.merchant_id),
+                    id_of_terminal(self._institution, request.terminal_id),
+                )
+            case AuthorizationResponse():
+                return Asked(request, self._id(request.acquirer_id, request, request))
+            case ReversalAdvice() | CompletionAdvice():
+                return Asked(
+                    request,
+                    self._id(request.original.acquirer_id, request, request.original),
+                    tokens[request.pan],
+                    request.pan,
+                    id_of_merchant(self._institution, request.merchant_id),
+                )
+            case ReversalResponse():
+                return Asked(request, self._id(request.original.acquirer_id, request, request.original))
+            case _:
+                raise AssertionError(f"{type(request).__name__} is no request of this stage")
+
+    def _id(self, acquirer_id: str, request: Any, original: Any) -> UUID:
+        return id_of_payment(
+            self._institution, acquirer_id, request.terminal_id, original.stan, original.transmitted_at
+        )
+
+    def _kept(self, outside: Outside, requests: Sequence[Any]) -> dict[Pan, UUID]:
+        """The token of each card number; those not yet seen by this process are stored. A stored card alone is
+        harmless.
+        """
+        cards = list(dict.fromkeys(request.pan for request in requests))
+        tokens = dict(zip(cards, tokens_of(outside.hsm, cards), strict=True)) if cards else {}
+        new = [card for card in cards if tokens[card] not in self._vaulted]
+        if new:
+            first_seen = min(request.transmitted_at for request in requests)
+            with outside.read() as connection:
+                save_new(connection, tokenise(outside.hsm, new), first_seen)
+                connection.commit()
+            if len(self._vaulted) > _CARDS_REMEMBERED:
+                self._vaulted.clear()
+            self._vaulted.update(tokens[card] for card in new)
+        return tokens
+
+
+def _revealed(outside: Outside, ids: Sequence[UUID]) -> dict[UUID, Pan]:
+    """The card numbers of the payments that may still have a reversal to send. A payment never returns to that."""
+    with outside.read() as connection:
+        sending = {
+            payment.id: payment.card_token
+            for payment in payment_rows.read(connection, sorted(set(ids)))
+            if payment.state is PaymentState.PENDING or payment.reversal_state is ReversalState.SENT
+        }
+        pans = reveal(connection, outside.hsm, set(sending.values()))
+    return {identifier: pans[token] for identifier, token in sending.items()}
+
+
+def pin_zone(*parties: str) -> str:
+    """The name of the zone key that two parties share: both names in order, so that both ends say the same."""
+    return "/".join(sorted(parties))
+
+
+class PinTranslator:
+    """The seal of this stage: PIN blocks leave the terminals' zone for the network's, after commit, and never touch
+    the disk.
+    """
+
+    def __init__(self, from_zone: str, to_zone: str) -> None:
+        self._from_zone = from_zone
+        self._to_zone = to_zone
+
+    def __call__(self, outside: Outside, messages: Sequence[Message]) -> Sequence[Message]:
+        """The messages with their PIN blocks under the network's key.
+
+        A block that is no PIN block of its card goes on as it came: it is as unreadable to the issuer as to us, and
+        the issuer answers for it.
+        """
+        with_pin = [message for message in messages if getattr(message.body, "pin_block", None) is not None]
+        if not with_pin:
+            return messages
+        translated = outside.hsm.translate_pin_blocks([self._asked(message.body) for message in with_pin])
+        blocks = {id(message): block for message, block in zip(with_pin, translated, strict=True)}
+        return [
+            message if (block := blocks.get(id(message))) is None else _with_pin_block(message, block)
+            for message in messages
+        ]
+
+    def _asked(self, request: AuthorizationRequest) -> PinTranslation:
+        assert request.pin_block is not None
+        return PinTranslation(bytes.fromhex(request.pin_block.clear), request.pan, self._from_zone, self._to_zone)
+
+
+def _with_pin_block(message: Message, block: bytes) -> Message:
+    return replace(message, body=replace(message.body, pin_block=Secret(block.hex().upper())))
