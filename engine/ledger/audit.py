@@ -171,8 +171,8 @@ class _ChainDigests:
                 own_entries, own_events = entries.get(batch.sequence, []), events.get(batch.sequence, [])
                 if (len(own_entries), len(own_events)) != (batch.entry_count, batch.event_count):
                     yield (
-                        f"batch {number}/{batch.sequence}: written with {batch.entry_count} entries and {batch.event_count} events,"
-                        f" now {len(own_entries)} and {len(own_events)}"
+                        f"batch {number}/{batch.sequence}: written with {batch.entry_count} entries"
+                        f" and {batch.event_count} events, now {len(own_entries)} and {len(own_events)}"
                     )
                 elif chain.digest(previous, own_entries, own_events) != bytes(batch.digest):
                     yield f"batch {number}/{batch.sequence}: its rows do not give its digest"

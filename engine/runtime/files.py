@@ -110,6 +110,7 @@ def register(
     totals: FileTotals,
     path: Path,
     direction: str,
+    *,
     state: str,
     at: datetime,
     reason: str | None = None,
@@ -123,7 +124,7 @@ def register(
     if row is not None:
         if bytes(row.digest) != digest:
             raise FormatError("file identity", f"{totals.file_id} was used before for another file")
-        if row.state != state and row.state != "done":
+        if row.state not in {state, "done"}:
             connection.execute(
                 text("update files set state = :state where file_id = :id and direction = :direction"),
                 {"state": state, "id": totals.file_id, "direction": direction},

@@ -80,4 +80,4 @@ def _refuse(context: JobContext, kind: str, path: Path, fault: FormatError) -> N
 
 def _register(context: JobContext, totals: FileTotals, path: Path, state: str, reason: str | None = None) -> str:
     with context.engine.begin() as connection:
-        return register(connection, totals, path, "in", state, context.now, reason)
+        return register(connection, totals, path, "in", state=state, at=context.now, reason=reason)

@@ -53,7 +53,8 @@ _CLAIM = text(
 )
 _NOTE = text(
     "update job_runs set steps_done = :steps_done, counts = cast(:counts as jsonb),"
-    " started_at = coalesce(started_at, :at), finished_at = :finished_at where job = :job and business_date = :business_date"
+    " started_at = coalesce(started_at, :at), finished_at = :finished_at"
+    " where job = :job and business_date = :business_date"
 )
 
 log = structlog.get_logger()
