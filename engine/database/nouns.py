@@ -12,7 +12,6 @@ from dataclasses import fields
 from enum import StrEnum
 from operator import attrgetter
 from typing import Any, Generic, TypeVar, get_origin, get_type_hints
-from uuid import UUID
 
 from sqlalchemy import Connection, Table
 
@@ -63,7 +62,7 @@ class NounRows(Generic[T]):
             wanted = columns or tuple(name for name in self.names if name != "id")
             self._rows.update(connection, self._mappings(nouns, self.names, ()), key=("id",), columns=wanted)
 
-    def lock(self, connection: Connection, ids: Sequence[UUID], by: str = "id") -> list[T]:
+    def lock(self, connection: Connection, ids: Sequence[Any], by: str = "id") -> list[T]:
         """The nouns whose `by` is among `ids`, locked in id order."""
         return [self.noun(row) for row in self._rows.lock(connection, list(ids), by=by)] if ids else []
 

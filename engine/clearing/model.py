@@ -1,0 +1,121 @@
+"""What a captured payment becomes in clearing: an item with a reference of its own, its fees, and the payout it was
+paid in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from typing import ClassVar
+from uuid import UUID
+
+from engine.vocabulary.events import Event
+from engine.vocabulary.files import Outgoing
+from engine.vocabulary.identifiers import derive_id
+from engine.vocabulary.keys import KeyRule
+from engine.vocabulary.messages import REFUND
+
+
+class ItemState(StrEnum):
+    """Whether the network has said what an item costs."""
+
+    PRESENTED = "presented"
+    CONFIRMED = "confirmed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClearingItem:
+    """One item of a clearing file, presented once and for ever known by its `arn`. Amounts are minor units of `asset`.
+
+    `interchange` and `network_fee` are what the network computed, in minor units with six decimals as text, signed
+    from the acquirer's debt; `*_minor` the same as booked, each rounded half to even. `payout_id` is the payout that
+    paid the item.
+    """
+
+    ALSO_BY: ClassVar[tuple[str, ...]] = ("arn",)
+
+    id: UUID
+    arn: str
+    payment_id: UUID
+    merchant: UUID
+    account_id: UUID
+    processing_code: str
+    amount_minor: int
+    discount_minor: int
+    asset: str
+    business_date: date
+    state: ItemState
+    interchange: str | None
+    interchange_minor: int
+    network_fee: str | None
+    network_fee_minor: int
+    payout_id: UUID | None
+
+    @property
+    def is_refund(self) -> bool:
+        """Whether the money goes back to the cardholder."""
+        return self.processing_code[:2] == REFUND
+
+    @property
+    def due_to_merchant_minor(self) -> int:
+        """What the item adds to what the merchant is owed; negative for a refund."""
+        return -self.amount_minor if self.is_refund else self.amount_minor - self.discount_minor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PresentPayment:
+    """Present a captured payment in the file of `business_date`. Answered "presented" or "refused" with reasons."""
+
+    payment_id: UUID
+    business_date: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmItem:
+    """What the network says an item costs. Answered "confirmed" or "refused" with `unknown_item`."""
+
+    arn: str
+    interchange: str
+    network_fee: str
+    business_date: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendFile:
+    """Hand a file that lies ready in `out` to another member, at least once. Answered "queued"."""
+
+    recipient_id: str
+    file: Outgoing
+
+
+KEYS: Mapping[type, KeyRule] = {
+    # By date as well: a presentment that was set aside is tried again at the next cut-off. That a payment is
+    # presented once is held by its state and by the identifier of its item.
+    PresentPayment: KeyRule("present_payment", ("payment_id", "business_date"), ()),
+    ConfirmItem: KeyRule("confirm_item", ("arn",), ("interchange", "network_fee")),
+    SendFile: KeyRule("send_file", ("file.name", "recipient_id"), ()),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentPresented(Event):
+    """A payment is in a clearing file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemPresented(Event):
+    """An item was made of a payment, and the merchant is owed for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemConfirmed(Event):
+    """The network has accepted an item and said what it costs."""
+
+
+def id_of_item(institution: str, payment_id: UUID) -> UUID:
+    """The item's identifier: a payment is presented once."""
+    # The day that the payment was first seen is the first four bytes of its identifier.
+    first_seen = date.fromordinal(int.from_bytes(payment_id.bytes[:4], "big"))
+    return derive_id(f"{institution}/clearing_item", str(payment_id), on=first_seen)
