@@ -34,6 +34,7 @@ class ChartLine:
 
 SETTLEMENT_BANK = 1100
 NETWORK_RECEIVABLE = 1200
+UNPLACED_ITEMS = 1210
 MEMBER_POSITION = 1300
 CENTRAL_CASH = 1000
 CUSTOMER_AVAILABLE = 2100
@@ -59,6 +60,7 @@ CHART: dict[int, ChartLine] = {
         ChartLine(CENTRAL_CASH, "central cash", Side.DEBIT),
         ChartLine(SETTLEMENT_BANK, "settlement bank", Side.DEBIT),
         ChartLine(NETWORK_RECEIVABLE, "network receivable", Side.DEBIT),
+        ChartLine(UNPLACED_ITEMS, "unplaced items", Side.DEBIT),
         ChartLine(MEMBER_POSITION, "member position", Side.DEBIT),
         ChartLine(CUSTOMER_AVAILABLE, "customer available", Side.CREDIT, 0),
         ChartLine(CUSTOMER_HELD, "customer held", Side.CREDIT, 0),
