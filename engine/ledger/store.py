@@ -29,6 +29,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
+from sqlalchemy.dialects.postgresql import insert
 
 from engine.database.nouns import NounRows
 from engine.database.tables import metadata
@@ -172,10 +173,13 @@ def open_chain(connection: Connection, opened_at: datetime) -> tuple[int, bytes]
 
 
 def close_day(connection: Connection, business_date: date, closed_at: datetime) -> int:
-    """Anchor the head of every chain in the close of `business_date`; how many heads were anchored."""
+    """Anchor the head of every chain in the close of `business_date`; how many chains there are.
+
+    Again, after a crash in between: what was anchored stays.
+    """
     heads = [dict(row) for row in connection.execute(_HEADS).mappings()]
     for head in heads:
         head |= {"business_date": business_date, "closed_at": closed_at}
     if heads:
-        connection.execute(closes.insert(), heads)
+        connection.execute(insert(closes).on_conflict_do_nothing(), heads)
     return len(heads)
