@@ -1,1 +1,1 @@
-"""Person to person: send, request, claim, and money to and from outside banks."""
+"""Person to person: money sent to a handle, money asked for, and the answer to being asked."""
