@@ -1,0 +1,1 @@
+"""The card network "simnet": routes by account range, clears files, nets positions. An institution like any other."""

@@ -1,0 +1,1 @@
+"""The network's members and the account ranges that messages and items are routed by."""

@@ -1,0 +1,107 @@
+"""Around the decision: cards get their token and issuer before it, PIN blocks the issuer's key after it.
+
+A PIN block travels in memory only, and changes keys inside the HSM. One that does not open under the acquirer's key is
+sent on as eight zero bytes: the issuer sees that there was a PIN, and cannot read it either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from engine.crypto.door import PinTranslation
+from engine.runtime.stage import Outside
+from engine.vault.store import reveal
+from engine.vocabulary.decision import Message, TimerFired
+from engine.vocabulary.identifiers import Secret
+from engine.vocabulary.messages import AuthorizationRequest, ReversalAdvice
+from simulator.network.members.store import read_names
+from simulator.network.routing import Routing
+from simulator.network.switching.model import ISSUER_TIMEOUT, Fired, FromIssuer, Prepared, Routed
+from simulator.network.switching.store import read_cards
+
+UNREADABLE_PIN = Secret("0" * 16)
+
+
+@dataclass(frozen=True, slots=True)
+class Forwarding:
+    """`reachable` says whether a member is signed on at present."""
+
+    reachable: Callable[[str], bool]
+    routing: Routing = field(default_factory=Routing)
+
+    def prepare(
+        self, outside: Outside, requests: Sequence[AuthorizationRequest | ReversalAdvice | FromIssuer | TimerFired]
+    ) -> list[Prepared]:
+        """What `decide` sees of each: cards routed, and for timers the card number that may have to be sent again."""
+        asked = [one for one in requests if isinstance(one, AuthorizationRequest | ReversalAdvice)]
+        routed = iter(self._routed(outside, asked))
+        fired = iter(_fired(outside, [one for one in requests if isinstance(one, TimerFired)]))
+        prepared: list[Prepared] = []
+        for one in requests:
+            match one:
+                case FromIssuer():
+                    prepared.append(one)
+                case TimerFired():
+                    prepared.append(next(fired))
+                case _:
+                    prepared.append(next(routed))
+        return prepared
+
+    def seal(self, outside: Outside, messages: Sequence[Message]) -> list[Message]:
+        """The messages with each PIN block under the key that the network shares with the issuer."""
+        with_pin = [message for message in messages if _pin_of(message) is not None]
+        if not with_pin:
+            return list(messages)
+        with outside.read() as connection:
+            names = read_names(connection)
+        network = outside.institution.name
+        blocks = outside.hsm.translate_pin_blocks(
+            [
+                PinTranslation(
+                    bytes.fromhex(message.body.pin_block.clear),
+                    message.body.pan,
+                    _zone(network, names[message.body.acquirer_id]),
+                    _zone(network, names[message.to]),
+                )
+                for message in with_pin
+            ]
+        )
+        sealed = {
+            id(message): replace(
+                message,
+                body=replace(message.body, pin_block=UNREADABLE_PIN if block is None else Secret(block.hex().upper())),
+            )
+            for message, block in zip(with_pin, blocks, strict=True)
+        }
+        return [sealed.get(id(message), message) for message in messages]
+
+    def _routed(self, outside: Outside, requests: Sequence[AuthorizationRequest | ReversalAdvice]) -> list[Routed]:
+        if not requests:
+            return []
+        first = min(request.transmitted_at for request in requests)
+        cards = self.routing.route(outside, [request.pan for request in requests], first)
+        return [
+            Routed(request, token, issuer_id, issuer_id is not None and self.reachable(issuer_id))
+            for request, (token, issuer_id) in zip(requests, cards, strict=True)
+        ]
+
+
+def _fired(outside: Outside, timers: Sequence[TimerFired]) -> list[Fired]:
+    if not timers:
+        return []
+    exchanges = {timer.subject_id for timer in timers if timer.name == ISSUER_TIMEOUT}
+    reversals = {timer.subject_id for timer in timers if timer.name != ISSUER_TIMEOUT}
+    with outside.read() as connection:
+        tokens = read_cards(connection, exchanges, reversals)
+        pans = reveal(connection, outside.hsm, set(tokens.values()))
+    return [Fired(timer, pans.get(tokens[timer.subject_id])) for timer in timers]
+
+
+def _pin_of(message: Message) -> Secret | None:
+    return message.body.pin_block if isinstance(message.body, AuthorizationRequest) else None
+
+
+def _zone(one: str, other: str) -> str:
+    """The name of the key that two institutions share: both names in order."""
+    return "/".join(sorted((one, other)))
