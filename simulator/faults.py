@@ -7,7 +7,7 @@ Every fault is kept, with how the payment that it hit ended.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -116,7 +116,7 @@ class FaultPlan:
         self._rates = _OF_TEN_THOUSAND[level]
         self._silences = silences
         self._seen: Counter[tuple[Wire, str, str]] = Counter()
-        self._injected: list[Injected] = []
+        self._injected: dict[str, list[Injected]] = defaultdict(list)
 
     def fate(self, wire: Wire, reference: str, message_type: str, now: datetime, bank: str = "") -> Fate:
         """What becomes of this message. `bank` is the one at the other end of an issuer's wire."""
@@ -126,7 +126,7 @@ class FaultPlan:
         kind = self._silent(bank, now) or self._drawn(wire, reference, message_type, repetition)
         if kind is None:
             return Fate()
-        self._injected.append(
+        self._injected[reference].append(
             Injected(
                 at=now, reference=reference, wire=wire, message_type=message_type, repetition=repetition, kind=kind
             )
@@ -136,11 +136,11 @@ class FaultPlan:
 
     def injected(self) -> list[Injected]:
         """Every fault so far, in order of time and transaction."""
-        return sorted(self._injected)
+        return sorted(one for about in self._injected.values() for one in about)
 
     def about(self, reference: str) -> list[Injected]:
         """The faults that hit one transaction, in order."""
-        return [one for one in self.injected() if one.reference == reference]
+        return sorted(self._injected.get(reference, ()))
 
     def _silent(self, bank: str, now: datetime) -> FaultKind | None:
         silent = any(one.bank == bank and one.start <= now < one.end for one in self._silences)

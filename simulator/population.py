@@ -1,4 +1,4 @@
-"""Who lives in the world: people with handles, money and cards; merchants with terminals. Pure, from a seed. Home of faker.
+"""Who lives in the world: people with handles, money and cards; shops with terminals. Pure, from a seed. Home of faker.
 
 Everything here is a plan: the banks and the acquirer open from it what they keep, and none of it knows their tables.
 """
@@ -57,7 +57,11 @@ class CardPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """A customer of one bank. Amounts in minor units of ASSET; `savings_minor` is None for who does not save."""
+    """A customer of one bank. Amounts in minor units of ASSET.
+
+    `opening_minor` is in the wallet and `savings_minor` in the savings account (None for who has none) when the day
+    begins.
+    """
 
     bank: str
     handle: str

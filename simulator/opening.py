@@ -1,0 +1,129 @@
+"""Before the day: the plans become customers, cards, merchants, members and deposits, by ordinary requests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from engine.accounts.model import OpenCustomer
+from engine.merchants.model import OpenMerchant
+from engine.savings.model import OpenSavings
+from engine.vocabulary.decision import Answer
+from engine.vocabulary.errors import BezantError
+from engine.vocabulary.identifiers import Secret
+from issuer.cards import model as cards
+from simulator.population import ASSET, CardState, Person, Shop
+
+SAVINGS_RATE_BPS: Final = 425
+
+Execute = Callable[[Iterable[Any]], Sequence[Answer | None]]
+"""A processor's `execute`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Customers:
+    """Who the people of one bank are in its books: customer identifiers by handle."""
+
+    bank: str
+    ids: dict[str, UUID]
+
+
+def open_people(execute: Execute, bank: str, people: Sequence[Person], at: datetime) -> Customers:
+    """Customers with money, savings accounts, and cards in the state that they are planned to be in."""
+    opened = done(
+        execute(
+            OpenCustomer(
+                handle=person.handle,
+                name=person.name,
+                asset=ASSET,
+                opening_deposit_minor=person.opening_minor + (person.savings_minor or 0),
+            )
+            for person in people
+        ),
+        "opened",
+    )
+    ids = {person.handle: _id(answer, "customer_id") for person, answer in zip(people, opened, strict=True)}
+    accounts = {person.handle: _id(answer, "account_id") for person, answer in zip(people, opened, strict=True)}
+    done(
+        execute(
+            OpenSavings(
+                reference="opening",
+                customer_id=ids[person.handle],
+                rate_bps=SAVINGS_RATE_BPS,
+                opening_minor=person.savings_minor,
+            )
+            for person in people
+            if person.savings_minor is not None
+        ),
+        "opened",
+    )
+    plans = [(person, number, card) for person in people for number, card in enumerate(person.cards, start=1)]
+    issued = done(
+        execute(
+            cards.IssueCard(
+                customer_id=ids[person.handle],
+                account_id=accounts[person.handle],
+                pan=card.pan,
+                expiry=card.expiry,
+                issued_at=at,
+                sequence=number,
+                pin=Secret(card.pin),
+            )
+            for person, number, card in plans
+        ),
+        "issued",
+    )
+    done(
+        execute(
+            cards.BlockCard(card_id=_id(answer, "card_id"), new_state=cards.CardState(card.state.value))
+            for (_, _, card), answer in zip(plans, issued, strict=True)
+            if card.state not in (CardState.ACTIVE, CardState.EXPIRED)
+        ),
+        "changed",
+    )
+    return Customers(bank, ids)
+
+
+def open_shops(execute: Execute, shops: Sequence[Shop]) -> None:
+    """Merchants with their terminals; each has a deposit at the settlement bank, named by `deposit_of`."""
+    done(
+        execute(
+            OpenMerchant(
+                merchant_id=shop.merchant_id,
+                name=shop.name,
+                city=shop.city,
+                country=shop.country,
+                mcc=shop.mcc,
+                asset=ASSET,
+                discount_bps=shop.discount_bps,
+                discount_fixed_minor=shop.fixed_minor,
+                deposit_reference=deposit_of(shop),
+                terminal_ids=shop.terminals,
+            )
+            for shop in shops
+        ),
+        "opened",
+    )
+
+
+def deposit_of(shop: Shop) -> str:
+    """The reference of a merchant's deposit at the settlement bank."""
+    return f"M{shop.merchant_id}"
+
+
+def done(answers: Iterable[Answer | None], code: str) -> list[Answer]:
+    """The answers, all of which must have this code. `BezantError` names the first that has not."""
+    every: list[Answer] = []
+    for answer in answers:
+        if answer is None or answer.code != code:
+            said = "nothing" if answer is None else " ".join((answer.code, *answer.reasons))
+            raise BezantError(f"The world could not be set up: {said} was answered where {code} was due.")
+        every.append(answer)
+    return every
+
+
+def _id(answer: Answer, fact: str) -> UUID:
+    return UUID(str(answer.facts[fact]))
