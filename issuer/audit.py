@@ -1,0 +1,124 @@
+"""What an issuer's book must prove beside the ledger's own proofs: holds, presented items, what the network is owed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import Connection, text
+
+from engine.ledger.audit import Proof
+from engine.ledger.chart import CUSTOMER_HELD, NETWORK_PAYABLE
+from issuer.authorization.decide import HOLD, HOLD_RELEASED
+from issuer.authorization.model import AuthorizationState
+from issuer.clearing.decide import INTERCHANGE, POSTED
+
+_HELD = text(
+    "select a.id, a.owner_id, a.balance_minor, coalesce(h.held, 0) as held from accounts a left join ("
+    " select held_id, sum(held_left_minor) as held from authorizations where state = :approved group by held_id"
+    ") h on h.held_id = a.id where a.code = :code and a.balance_minor <> coalesce(h.held, 0) order by a.id"
+)
+_DEAD = text(
+    "select id, network_reference, state, held_left_minor from authorizations"
+    " where held_left_minor < 0 or (held_left_minor > 0 and state <> :approved) order by id"
+)
+_ORPHANS = text(
+    "select e.chain, e.sequence, e.position, e.subject_id, e.amount_minor from entries e"
+    " left join authorizations a on a.id = e.subject_id"
+    " where e.kind = any(:kinds) and a.id is null order by 1, 2, 3"
+)
+_PER_HOLD = text(
+    "select a.id, a.network_reference, a.held_left_minor, coalesce(sum("
+    " case when e.kind = :hold then e.amount_minor else -e.amount_minor end), 0) as held"
+    " from authorizations a left join entries e on e.subject_id = a.id and e.kind = any(:kinds)"
+    " group by a.id having a.held_left_minor <>"
+    " coalesce(sum(case when e.kind = :hold then e.amount_minor else -e.amount_minor end), 0) order by a.id"
+)
+_DOUBLED = text("select arn, count(*) as times from presented_items group by arn having count(*) > 1 order by arn")
+_POSTED = text(
+    "select i.arn, i.amount_minor, count(e.chain) as times, coalesce(sum(e.amount_minor), 0) as posted"
+    " from presented_items i left join entries e on e.subject_id = i.id and e.kind = any(:posted)"
+    " and (case when i.is_refund then e.credit else e.debit end) = i.account_id"
+    " group by i.id, i.arn, i.amount_minor"
+    " having coalesce(sum(e.amount_minor), 0) <> i.amount_minor or count(e.chain) > 1 order by i.arn"
+)
+_WITHOUT_ITEM = text(
+    "select e.chain, e.sequence, e.position, e.kind, e.amount_minor from entries e"
+    " left join presented_items i on i.id = e.subject_id"
+    " where e.kind = any(:kinds) and i.id is null order by 1, 2, 3"
+)
+_PAYABLE = text(
+    "with parts as ("
+    " select asset, case when is_refund then -amount_minor else amount_minor end - interchange_minor as owed"
+    " from presented_items"
+    " union all select asset, -rounding_minor from settlements"
+    " union all select asset, settled_minor from statements"
+    "), sums as (select asset, sum(owed) as owed from parts group by asset),"
+    " payables as (select id, asset, balance_minor from accounts where code = :code)"
+    " select p.id, coalesce(p.asset, s.asset) as asset, coalesce(p.balance_minor, 0) as balance,"
+    " coalesce(s.owed, 0) as owed from payables p full join sums s on s.asset = p.asset"
+    " where coalesce(p.balance_minor, 0) <> coalesce(s.owed, 0) order by 2"
+)
+_BREAKS = text(
+    "select kind, reference, business_date, asset, expected_minor, found_minor from settlement_breaks"
+    " order by business_date, reference, kind"
+)
+
+_APPROVED = {"approved": AuthorizationState.APPROVED.value}
+_HOLD_KINDS = {"kinds": [HOLD, HOLD_RELEASED], "hold": HOLD}
+
+
+def _holds(connection: Connection) -> Iterator[str]:
+    for row in connection.execute(_DEAD, _APPROVED):
+        yield (
+            f"orphan hold: authorization {row.id} ({row.network_reference}) is {row.state}"
+            f" and still holds {row.held_left_minor}"
+        )
+    for row in connection.execute(_ORPHANS, {"kinds": _HOLD_KINDS["kinds"]}):
+        place = f"{row.chain}/{row.sequence}/{row.position}"
+        yield f"orphan hold: entry {place} of {row.amount_minor} belongs to no authorization ({row.subject_id})"
+    for row in connection.execute(_PER_HOLD, _HOLD_KINDS):
+        yield (
+            f"authorization {row.id} ({row.network_reference}) says it holds {row.held_left_minor},"
+            f" its entries hold {row.held}"
+        )
+    for row in connection.execute(_HELD, _APPROVED | {"code": CUSTOMER_HELD}):
+        yield (
+            f"orphan hold: account {row.id} of customer {row.owner_id} holds {row.balance_minor},"
+            f" its live authorizations {row.held}"
+        )
+
+
+def _items(connection: Connection) -> Iterator[str]:
+    for row in connection.execute(_DOUBLED):
+        yield f"doubled presentment: ARN {row.arn} is there {row.times} times"
+    for row in connection.execute(_POSTED, {"posted": sorted(POSTED)}):
+        doubled = "doubled presentment: " if row.times > 1 else ""
+        yield (f"{doubled}ARN {row.arn} of {row.amount_minor} was posted {row.times} times, {row.posted} in all")
+    for row in connection.execute(_WITHOUT_ITEM, {"kinds": [*sorted(POSTED), INTERCHANGE]}):
+        place = f"{row.chain}/{row.sequence}/{row.position}"
+        yield f"entry {place} ({row.kind}, {row.amount_minor}) belongs to no presented item"
+
+
+def _payable(connection: Connection) -> Iterator[str]:
+    for row in connection.execute(_PAYABLE, {"code": NETWORK_PAYABLE}):
+        yield (
+            f"network payable in {row.asset} (account {row.id}): balance {row.balance},"
+            f" items less interchange, rounding and what was settled give {row.owed}"
+        )
+
+
+def _settled(connection: Connection) -> Iterator[str]:
+    for row in connection.execute(_BREAKS):
+        yield (
+            f"{row.kind.replace('_', ' ')}: {row.reference} of {row.business_date}:"
+            f" expected {row.expected_minor}, found {row.found_minor} {row.asset}"
+        )
+
+
+ISSUER_PROOFS = (
+    Proof("each hold belongs to a live authorization", _holds),
+    Proof("each presented item is posted once", _items),
+    Proof("network payable is items less what was settled", _payable),
+    Proof("settlement agrees with report and items", _settled),
+)
+"""What every issuer's book must prove."""

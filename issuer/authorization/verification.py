@@ -1,0 +1,125 @@
+"""Before an authorization is decided: the HSM's verdicts on CVV, CVV2 and PIN, asked once for the whole batch,
+outside the transaction.
+
+The PIN is verified against the PVV that the card has at this moment; what may have moved until the decision (state,
+tries) is looked at again under lock. A card that is issued in between has its PIN called unreadable: it costs no try.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from engine.crypto.door import CvvVerification, PinVerdict, PinVerification
+from engine.runtime.stage import Outside
+from engine.vault.vault import tokens_of
+from engine.vocabulary.errors import FormatError
+from engine.vocabulary.messages import AuthorizationRequest, ReversalAdvice
+from issuer.authorization.model import PinCheck, ReleaseExpiredHold, TokenisedReversal, VerifiedRequest
+from issuer.cards.model import Card
+from issuer.cards.numbers import read_track_2
+from issuer.cards.store import read_by_token
+
+CHIP_ENTRY_MODES = frozenset({"05", "07"})
+"""First two digits of DE 22 under which track 2 is the chip's copy, with the iCVV in it."""
+ICVV_SERVICE_CODE = "999"
+CVV2_SERVICE_CODE = "000"
+PIN_BLOCK_BYTES = 8
+
+Online = AuthorizationRequest | ReversalAdvice | ReleaseExpiredHold
+Prepared = VerifiedRequest | TokenisedReversal | ReleaseExpiredHold
+
+
+def prepare(pin_zone: str, outside: Outside, requests: Sequence[Online]) -> list[Prepared]:
+    """Each message with its card's token and the verdicts, one for one. `pin_zone` names the zone that PIN blocks
+    come under."""
+    with_card = [request for request in requests if not isinstance(request, ReleaseExpiredHold)]
+    tokens = dict(zip(map(id, with_card), tokens_of(outside.hsm, [one.pan for one in with_card]), strict=True))
+    asked = [request for request in requests if isinstance(request, AuthorizationRequest)]
+    tracks = _verdicts(outside, [(request, _track(request)) for request in asked])
+    printed = _verdicts(outside, [(request, _printed(request)) for request in asked])
+    pins = _pins(pin_zone, outside, asked, tokens)
+
+    def prepared(request: Online) -> Prepared:
+        match request:
+            case AuthorizationRequest():
+                return VerifiedRequest(
+                    request=request,
+                    card_token=tokens[id(request)],
+                    cvv=tracks.get(id(request)),
+                    cvv2=printed.get(id(request)),
+                    pin=pins.get(id(request), PinCheck.ABSENT),
+                )
+            case ReversalAdvice():
+                return TokenisedReversal(request=request, card_token=tokens[id(request)])
+            case ReleaseExpiredHold():
+                return request
+
+    return [prepared(request) for request in requests]
+
+
+def _track(request: AuthorizationRequest) -> CvvVerification | bool | None:
+    if request.track2 is None:
+        return None
+    try:
+        track = read_track_2(request.track2.clear)
+    except FormatError:
+        return False
+    if (track.pan, track.expiry) != (request.pan, request.expiry):
+        return False
+    chip = request.pos_entry_mode[:2] in CHIP_ENTRY_MODES
+    return CvvVerification(request.pan, request.expiry, ICVV_SERVICE_CODE if chip else track.service_code, track.cvv)
+
+
+def _printed(request: AuthorizationRequest) -> CvvVerification | bool | None:
+    if request.cvv2 is None:
+        return None
+    return CvvVerification(request.pan, request.expiry, CVV2_SERVICE_CODE, request.cvv2.clear)
+
+
+def _verdicts(
+    outside: Outside, questions: Sequence[tuple[AuthorizationRequest, CvvVerification | bool | None]]
+) -> dict[int, bool]:
+    """The verdict for each request (by `id`) that has something to verify; one call of the HSM."""
+    verdicts = {id(request): question for request, question in questions if isinstance(question, bool)}
+    open_ones = [(request, question) for request, question in questions if isinstance(question, CvvVerification)]
+    answers = outside.hsm.verify_cvvs([question for _, question in open_ones])
+    return verdicts | {id(request): answer for (request, _), answer in zip(open_ones, answers, strict=True)}
+
+
+def _pins(
+    pin_zone: str, outside: Outside, asked: Sequence[AuthorizationRequest], tokens: Mapping[int, UUID]
+) -> dict[int, PinCheck]:
+    with_pin = [request for request in asked if request.pin_block is not None]
+    if not with_pin:
+        return {}
+    with outside.read() as connection:
+        cards = {card.card_token: card for card in read_by_token(connection, {tokens[id(one)] for one in with_pin})}
+    checks = {id(request): PinCheck.UNREADABLE for request in with_pin}
+    questions = {
+        id(request): question
+        for request in with_pin
+        if (question := _pin(pin_zone, request, cards.get(tokens[id(request)]))) is not None
+    }
+    for place, verdict in zip(questions, outside.hsm.verify_pins(list(questions.values())), strict=True):
+        checks[place] = _CHECKS[verdict]
+    return checks
+
+
+_CHECKS = {
+    PinVerdict.CORRECT: PinCheck.CORRECT,
+    PinVerdict.WRONG: PinCheck.WRONG,
+    PinVerdict.UNREADABLE: PinCheck.UNREADABLE,
+}
+
+
+def _pin(pin_zone: str, request: AuthorizationRequest, card: Card | None) -> PinVerification | None:
+    if request.pin_block is None or card is None or card.pvki is None or card.pvv is None:
+        return None
+    try:
+        block = bytes.fromhex(request.pin_block.clear)
+    except ValueError:
+        return None
+    if len(block) != PIN_BLOCK_BYTES:
+        return None
+    return PinVerification(block, request.pan, pin_zone, card.pvki, card.pvv)

@@ -1,0 +1,144 @@
+"""The rules of clearing: what is presented is posted, whatever the authorization has come to.
+
+Hard cases: less than was held (the rest is released if the presentment is the last), more, several for one
+authorization, after the hold has expired or was reversed, without any authorization, of a declined request, of a
+card that is closed or unknown, in a currency that the account does not hold, an amount that drives the balance below
+zero, a refund under its purchase's reference. The same ARN again never gets here: it is a replay.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+
+from engine.ledger.book import Book
+from engine.ledger.chart import INTERCHANGE_INCOME, NETWORK_PAYABLE, UNPLACED_ITEMS
+from engine.ledger.model import Account
+from engine.vocabulary.decision import Answer, Decision, State
+from engine.vocabulary.messages import CASH, REFUND, Presentment
+from engine.vocabulary.money import round_half_even
+from engine.vocabulary.postings import Posting
+from issuer.authorization.decide import release
+from issuer.authorization.model import Authorization, AuthorizationPresented, AuthorizationState
+from issuer.cards.model import Card
+from issuer.clearing.model import (
+    PresentedItem,
+    PresentmentPosted,
+    PresentmentUnplaced,
+    TokenisedPresentment,
+    is_refund,
+)
+
+CLEARABLE = frozenset({AuthorizationState.APPROVED, AuthorizationState.EXPIRED})
+POSTED = frozenset({"purchase", "cash", "refund"})
+"""The kinds of the postings that carry items' amounts: one for each item."""
+INTERCHANGE = "interchange"
+NO_INTERCHANGE = "0.000000"
+
+
+def decide(book: Book, state: State, tokenised: TokenisedPresentment, now: datetime) -> Decision:
+    """Release what is held for the item, post the item and its interchange. Answered "posted" or "unplaced"; nothing
+    is refused."""
+    presentment = tokenised.request
+    asset = presentment.amount.asset
+    card = state.find(Card, "card_token", tokenised.card_token)
+    account = None if card is None else state.need(Account, card.account_id)
+    placed = account is not None and account.asset == asset
+    authorization = _matched(state, presentment, card)
+    released = _to_release(authorization, presentment)
+    interchange = presentment.interchange or NO_INTERCHANGE
+    item = PresentedItem(
+        id=book.id("item", presentment.arn, on=presentment.business_date),
+        arn=presentment.arn,
+        network_reference=presentment.network_reference,
+        authorization_id=None if authorization is None else authorization.id,
+        card_id=None if card is None else card.id,
+        account_id=account.id if account is not None and placed else book.account(UNPLACED_ITEMS, asset),
+        placed=placed,
+        is_refund=is_refund(presentment),
+        amount_minor=presentment.amount.amount_minor,
+        asset=asset,
+        released_minor=released,
+        interchange=interchange,
+        interchange_minor=round_half_even(Decimal(interchange)),
+        mcc=presentment.mcc,
+        merchant_name=presentment.merchant_name,
+        transacted_at=presentment.transacted_at,
+        business_date=presentment.business_date,
+    )
+    codes = (NETWORK_PAYABLE, INTERCHANGE_INCOME) if placed else (NETWORK_PAYABLE, INTERCHANGE_INCOME, UNPLACED_ITEMS)
+    matched_postings, matched_events = _presented(authorization, presentment, released)
+    return Decision(
+        events=(
+            *book.opening(state, codes, asset),
+            *matched_events,
+            PresentmentPosted(subject=item) if placed else PresentmentUnplaced(subject=item),
+        ),
+        postings=(*matched_postings, *_item_postings(book, item, presentment)),
+        answer=Answer(
+            "posted" if placed else "unplaced", facts={"item_id": str(item.id), "released_minor": item.released_minor}
+        ),
+    )
+
+
+def _matched(state: State, presentment: Presentment, card: Card | None) -> Authorization | None:
+    """The authorization under the item's network reference, if it is of the same card and direction.
+
+    A refund may name its purchase: it is no presentment of it.
+    """
+    if presentment.network_reference is None or card is None:
+        return None
+    found = state.find(Authorization, "network_reference", presentment.network_reference)
+    if found is None or found.card_id != card.id:
+        return None
+    return found if (found.transaction_type == REFUND) is is_refund(presentment) else None
+
+
+def _to_release(authorization: Authorization | None, presentment: Presentment) -> int:
+    if authorization is None:
+        return 0
+    held = authorization.held_left_minor
+    return held if presentment.is_final else min(held, presentment.amount.amount_minor)
+
+
+def _presented(
+    authorization: Authorization | None, presentment: Presentment, released: int
+) -> tuple[tuple[Posting, ...], tuple[AuthorizationPresented, ...]]:
+    if authorization is None:
+        return (), ()
+    cleared = presentment.is_final and authorization.state in CLEARABLE
+    changed = replace(
+        authorization,
+        held_left_minor=authorization.held_left_minor - released,
+        presented_minor=authorization.presented_minor + presentment.amount.amount_minor,
+        state=AuthorizationState.CLEARED if cleared else authorization.state,
+    )
+    postings = release(authorization, released, presentment.business_date)
+    return postings, (AuthorizationPresented(subject=changed),)
+
+
+def _item_postings(book: Book, item: PresentedItem, presentment: Presentment) -> tuple[Posting, ...]:
+    payable = book.account(NETWORK_PAYABLE, item.asset)
+    income = book.account(INTERCHANGE_INCOME, item.asset)
+    kind = "refund" if item.is_refund else "cash" if presentment.processing_code[:2] == CASH else "purchase"
+    amount = Posting(
+        debit=payable if item.is_refund else item.account_id,
+        credit=item.account_id if item.is_refund else payable,
+        amount_minor=item.amount_minor,
+        kind=kind,
+        effective_on=item.business_date,
+        subject_id=item.id,
+        forced=True,
+    )
+    # Positive: we earn it, so we owe the network less.
+    earned = item.interchange_minor > 0
+    interchange = Posting(
+        debit=payable if earned else income,
+        credit=income if earned else payable,
+        amount_minor=abs(item.interchange_minor),
+        kind=INTERCHANGE,
+        effective_on=item.business_date,
+        subject_id=item.id,
+    )
+    return tuple(posting for posting in (amount, interchange) if posting.amount_minor)
