@@ -1,1 +1,1 @@
-"""Interest: accrual, posting, statements."""
+"""Savings: money put by, interest accrued day by day without losing a fraction, and paid once a month."""
