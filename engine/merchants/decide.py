@@ -4,12 +4,14 @@ before.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
+from uuid import UUID
 
 from engine.ledger import chart
 from engine.ledger.chart import MERCHANT_PAYABLE, account_id
-from engine.ledger.model import Account, open_accounts
+from engine.ledger.model import Account, AccountOpened, open_accounts
 from engine.merchants.model import (
     CloseMerchant,
     Merchant,
@@ -31,8 +33,22 @@ OWN_CODES = (
     chart.NETWORK_FEE_EXPENSE,
     chart.INTERCHANGE_EXPENSE,
     chart.ROUNDING,
+    chart.EQUITY,
 )
-"""The acquirer's own accounts, one each per asset: opened with the first merchant of that asset."""
+"""The acquirer's own accounts, one each per asset."""
+
+
+def open_own(book: str, state: State, asset: str) -> tuple[AccountOpened, ...]:
+    """Opens the acquirer's own accounts of an asset as far as they are missing: with its first merchant, or its first
+    statement.
+    """
+    missing = (code for code in OWN_CODES if state.get(Account, account_id(book, code, asset)) is None)
+    return open_accounts(book, tuple(missing), asset)
+
+
+def own_accounts(book: str, assets: Iterable[str]) -> set[UUID]:
+    """The identifiers of the acquirer's own accounts of these assets, open or not."""
+    return {account_id(book, code, asset) for asset in assets for code in OWN_CODES}
 
 
 def decide(book: str, state: State, request: OpenMerchant | CloseMerchant, now: datetime) -> Decision:
@@ -68,10 +84,9 @@ def _open(book: str, state: State, request: OpenMerchant) -> Decision:
         deposit_reference=request.deposit_reference,
         state=MerchantState.OPEN,
     )
-    missing = tuple(code for code in OWN_CODES if state.get(Account, account_id(book, code, request.asset)) is None)
     return Decision(
         events=(
-            *open_accounts(book, missing, request.asset),
+            *open_own(book, state, request.asset),
             *open_accounts(book, (MERCHANT_PAYABLE,), request.asset, identity),
             MerchantOpened(subject=merchant),
             *(TerminalOpened(subject=terminal) for terminal in terminals),

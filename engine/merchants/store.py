@@ -10,7 +10,7 @@ from sqlalchemy import Column, Connection, Index, Integer, Table, Text, Uuid
 from engine.database.nouns import NounRows
 from engine.database.tables import metadata
 from engine.ledger.chart import MERCHANT_PAYABLE, account_id
-from engine.merchants.decide import OWN_CODES
+from engine.merchants.decide import own_accounts
 from engine.merchants.model import (
     CloseMerchant,
     Merchant,
@@ -63,8 +63,7 @@ def load(
     named = {id_of_terminal(book, terminal_id) for request in opening for terminal_id in request.terminal_ids}
     for terminal in terminal_rows.lock(connection, sorted(named)):
         state.put(terminal)
-    own = {account_id(book, code, asset) for asset in {request.asset for request in opening} for code in OWN_CODES}
-    return own | {
+    return own_accounts(book, {request.asset for request in opening}) | {
         account_id(book, MERCHANT_PAYABLE, request.asset, id_of_merchant(book, request.merchant_id))
         for request in opening
     }
