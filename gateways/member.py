@@ -1,7 +1,8 @@
 """A member's end of its link to the network: it dials, signs on, echoes, and carries requests and responses both ways.
 
-An issuer hears 0100 and 0420 and answers; an acquirer sends them and hears 0110 and 0430, which are requests to its own stages (a response is a fact to
-be decided on, late or not). Not connected or not signed on counts as lost: the sender's timer notices.
+An issuer hears 0100 and 0420 and answers; an acquirer sends them and hears 0110 and 0430, which are requests to its
+own stages (a response is a fact to be decided on, late or not). Not connected or not signed on counts as lost: the
+sender's timer notices.
 """
 
 from __future__ import annotations

@@ -69,6 +69,8 @@ class _Terminal:
             request = from_fields(fields, now=self._clock.now(), acquirer_id=self._acquirer_id)
             match request:
                 case AuthorizationRequest() | ReversalAdvice() | CompletionAdvice():
+                    if request.acquirer_id != self._acquirer_id:
+                        raise FormatError("DE 32", "is another acquirer")
                     serve_request(self._door, request, fields, self._send)
                 case NetworkManagementRequest():
                     self._send(reply_to(fields, ResponseCode.APPROVED))
