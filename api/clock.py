@@ -1,4 +1,7 @@
-"""The world's clock of a running installation: the machine's, plus an offset that all processes read from the database."""
+"""The world's clock of a running installation: the machine's, plus an offset that all processes read from the database.
+
+The machine's own clock serves what lies outside the world as well: heartbeats, which one process leaves for another.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,16 @@ LONGEST_SLEEP_S = 1
 """A sleeper looks again this often, because the offset may have been moved."""
 
 
+def machine_now() -> datetime:
+    """The machine's clock, UTC: for what concerns processes and not the world."""
+    return datetime.now(UTC)
+
+
 class WorldClock:
     """Time as the installation has it. `refresh` reads the offset again; it only grows."""
 
-    def __init__(self, engine: Engine, machine: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, engine: Engine, machine: Callable[[], datetime] = machine_now) -> None:
+        """Reads the offset at once, as any institution or the owner. Raises `DatabaseUnavailable`."""
         self._engine = engine
         self._machine = machine
         self._offset = timedelta()

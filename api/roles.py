@@ -1,7 +1,8 @@
-"""The roles that an institution can have: tables, stages, jobs, proofs, and the end of the wire that it speaks through.
+"""The roles that an institution can have: tables, stages, jobs, proofs, and the end of the wire that it speaks
+through.
 
-Issuer and acquirer are ours. The network and the settlement bank belong to the world outside and come through entry points of
-the group `bezant.roles`, so that nothing here imports the simulator.
+Issuer and acquirer are ours. The network and the settlement bank belong to the world outside and come through entry
+points of the group `bezant.roles`, so that nothing here imports the simulator.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class Host(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a host stands: its institution and door, the clock, the process's wires, and the addresses in the settings."""
+    """Where a host stands: its institution and door, the clock, the process's wires, the addresses in the settings."""
 
     institution: Institution
     door: Door
@@ -84,11 +85,18 @@ class Role:
     host: Callable[[Place], Host] | None
 
 
-class IssuerHost:
-    """An issuing bank speaks to the network only."""
+class MemberHost:
+    """A member of the network that speaks to nobody else: an issuing bank, or one more process of an acquirer."""
 
     def __init__(self, place: Place) -> None:
-        self._end = _member_end(place)
+        self._end = MemberEnd(
+            place.door,
+            member_id=place.institution.member_id,
+            host=place.settings.network_host,
+            port=place.settings.network_port,
+            clock=place.clock,
+            wires=place.wires,
+        )
 
     async def start(self) -> None:
         """Dial the network."""
@@ -107,7 +115,7 @@ class IssuerHost:
         return self._end.signed_on
 
 
-class AcquirerHost(IssuerHost):
+class AcquirerHost(MemberHost):
     """An acquirer speaks to the network and listens to terminals."""
 
     def __init__(self, place: Place) -> None:
@@ -133,26 +141,12 @@ class AcquirerHost(IssuerHost):
         await super().close()
 
 
-def _member_end(place: Place) -> MemberEnd:
-    return MemberEnd(
-        place.door,
-        member_id=place.institution.member_id,
-        host=place.settings.network_host,
-        port=place.settings.network_port,
-        clock=place.clock,
-        wires=place.wires,
-    )
-
-
 def _issuer_stages(institution: Institution, reachable: Reachable) -> tuple[Stage, ...]:
     return (*bank.issuer_stages(institution), *wallet.wallet_stages(institution))
 
 
 def _issuer_jobs(institution: Institution) -> tuple[Job, ...]:
-    return (
-        *bank.issuer_jobs(institution, ClearingFiles(), SettlementFiles()),
-        *wallet.wallet_jobs(institution),
-    )
+    return (*bank.issuer_jobs(institution, ClearingFiles(), SettlementFiles()), *wallet.wallet_jobs(institution))
 
 
 def _acquirer_stages(institution: Institution, reachable: Reachable) -> tuple[Stage, ...]:
@@ -172,7 +166,7 @@ def roles() -> dict[str, Role]:
             _issuer_stages,
             _issuer_jobs,
             (*LEDGER_PROOFS, *bank.ISSUER_PROOFS, *wallet.WALLET_PROOFS),
-            IssuerHost,
+            MemberHost,
         ),
         Role(
             "acquirer",

@@ -1,7 +1,8 @@
 """The one wiring: settings, database, keys, roles and institutions put together.
 
-`System` is one process's view of an installation. It opens institutions, seats them (processor, scheduler, files, outward way), and
-leaves it to its user to run them: free-running hosts (`api/hosts.py`), or instant by instant (the simulator).
+`System` is one process's view of an installation. It opens institutions, seats them (processor, scheduler, files,
+outward way), and leaves it to its user to run them: free-running hosts (`api/hosts.py`), or instant by instant (the
+simulator).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from api.roles import NETWORK_ID, SETTLEMENT_BANK_ID, Host, Role, roles
 from api.settings import Settings
 from engine.crypto.hsm import SoftwareHsm
 from engine.database.connections import Database
-from engine.database.institutions import Institution, list_institutions, open_institution
+from engine.database.institutions import Institution, list_institutions, open_institution, read_opened_at
 from engine.database.schema import check, upgrade, upgrade_public
 from engine.database.server import EmbeddedServer
 from engine.ports import Activity, Clock
@@ -43,7 +44,7 @@ MEMBERS: tuple[Institution, ...] = (
 
 
 class Outward:
-    """An institution's way to the others (`engine.ports.Network`): messages by its host, files by the exchange's folders."""
+    """An institution's way to the others (`engine.ports.Network`): messages by its host, files by folders."""
 
     def __init__(self, files: Files, recipients: Mapping[str, Files]) -> None:
         self.host: Host | None = None
@@ -81,18 +82,36 @@ class Seat:
 class System:
     """One process's view of an installation."""
 
-    def __init__(self, settings: Settings, database: Database, files_folder: Path) -> None:
+    def __init__(
+        self, settings: Settings, database: Database, files_folder: Path, revive: Callable[[], object] | None = None
+    ) -> None:
+        """`revive` starts the database again where it is ours to start. Opens nothing yet."""
         self.settings = settings
         self.database = database
         self.files_folder = files_folder
         self.roles = roles()
+        self._revive = revive
 
     def set_up(self, members: tuple[Institution, ...], opened_at: datetime) -> None:
-        """Open these institutions, with their tables. Again changes nothing."""
+        """Open these institutions, with their tables. Again changes nothing.
+
+        Raises `BezantError` when a name or member id is taken by another.
+        """
         upgrade_public(self.database)
         for institution in members:
-            open_institution(self.database, institution, opened_at)
+            try:
+                open_institution(self.database, institution, opened_at)
+            except ValueError as refused:
+                raise BezantError(str(refused)) from None
             upgrade(self.database, institution, self.role_of(institution).parts)
+
+    def revive(self) -> None:
+        """Have the embedded server running again if it crashed; a database of somebody else's is theirs to start.
+
+        Raises `DatabaseUnavailable`. For one thread at a time.
+        """
+        if self._revive is not None:
+            self._revive()
 
     def institutions(self) -> list[Institution]:
         """Those that are open, by name."""
@@ -126,16 +145,18 @@ class System:
         institution: Institution,
         *,
         clock: Clock,
-        since: datetime,
+        since: datetime | None = None,
         hand_over: HandOver | None = None,
         activity: Activity | None = None,
     ) -> Seat:
-        """Seat an institution in this process. Jobs due before `since` are not caught up with."""
+        """Seat an institution in this process.
+
+        Jobs due before `since` are not caught up with (None: before the institution was opened).
+        """
         role = self.role_of(institution)
         files = self.files_of(institution)
         outward = Outward(files, {one.member_id: self.files_of(one) for one in self.institutions()})
         engine = self.database.institution(institution.name)
-        more: dict[str, HandOver] = {} if hand_over is None else {"hand_over": hand_over}
         processor = Processor(
             institution=institution,
             stages=role.stages(institution, outward.reachable),
@@ -144,7 +165,7 @@ class System:
             clock=clock,
             network=outward,
             activity=activity,
-            **more,
+            hand_over=hand_over,
         )
         scheduler = Scheduler(
             role.jobs(institution),
@@ -152,7 +173,7 @@ class System:
             outside=processor.outside,
             execute=processor.execute,
             files=files,
-            since=since,
+            since=read_opened_at(self.database, institution.name) if since is None else since,
         )
         return Seat(institution, role, processor, scheduler, files, outward)
 
@@ -171,15 +192,20 @@ def opened(
         yield from _with(settings, settings.database_url.get_secret_value(), files_folder, on_statement)
         return
     settings.data_folder.mkdir(parents=True, exist_ok=True)
-    with EmbeddedServer(settings.data_folder / "postgresql") as url:
-        yield from _with(settings, url, files_folder, on_statement)
+    server = EmbeddedServer(settings.data_folder / "postgresql")
+    with server as url:
+        yield from _with(settings, url, files_folder, on_statement, server.start)
 
 
 def _with(
-    settings: Settings, url: str, files_folder: Path | None, on_statement: Callable[[str], None] | None
+    settings: Settings,
+    url: str,
+    files_folder: Path | None,
+    on_statement: Callable[[str], None] | None,
+    revive: Callable[[], object] | None = None,
 ) -> Iterator[System]:
     database = Database(url, role_secret(settings), on_statement)
     try:
-        yield System(settings, database, files_folder or settings.data_folder / "files")
+        yield System(settings, database, files_folder or settings.data_folder / "files", revive)
     finally:
         database.dispose()

@@ -53,7 +53,7 @@ class Processor:
         hsm: Hsm,
         clock: Clock,
         network: Network,
-        hand_over: HandOver = _at_once,
+        hand_over: HandOver | None = None,
         activity: Activity | None = None,
         capacity: int = 20_000,
     ) -> None:
@@ -63,7 +63,7 @@ class Processor:
         self.outside = Outside(institution, hsm, engine.connect)
         self._stages = tuple(stages)
         self._network = network
-        self._hand_over = hand_over
+        self._hand_over = hand_over or _at_once
         self._activity = activity or NoActivity()
         self._intake = Intake(capacity)
         self._by_kind: dict[type, tuple[Stage, KeyRule]] = {

@@ -108,6 +108,16 @@ def find_institution(database: Database, name: str) -> Institution:
     return found
 
 
+def read_opened_at(database: Database, name: str) -> datetime:
+    """When the institution was opened. Raises `UnknownInstitution`."""
+    with database.owner().connect() as connection:
+        found = connection.execute(text("select opened_at from public.institutions where name = :name"), {"name": name})
+        instant: datetime | None = found.scalar_one_or_none()
+    if instant is None:
+        raise UnknownInstitution(name)
+    return instant
+
+
 def read_clock_offset(connection: Connection) -> int:
     """Microseconds from the machine's clock to the world's. As any institution."""
     return int(connection.execute(text("select offset_us from public.world_clock")).scalar_one())
