@@ -1,0 +1,274 @@
+"""Payments on a real database: one answer however often asked, cards in the vault, PIN blocks translated on leaving."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from itertools import count
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from engine.acquirer import acquirer_stages
+from engine.authorization.model import Payment, PaymentState, id_of_payment
+from engine.authorization.store import find_payment
+from engine.crypto.door import PinTranslation
+from engine.crypto.hsm import SoftwareHsm
+from engine.crypto.keys import TEST_MASTER_KEY
+from engine.database.connections import Database
+from engine.vocabulary.decision import Answer
+from engine.vocabulary.identifiers import Pan, Secret
+from engine.vocabulary.messages import (
+    AuthorizationRequest,
+    AuthorizationResponse,
+    OriginalData,
+    ReversalAdvice,
+    ReversalResponse,
+)
+from engine.vocabulary.money import Money
+from engine.vocabulary.responses import ResponseCode
+from tests.engine.merchants.test_merchants import SHOP
+from tests.world import OPENED_AT, HandClock, Remembering, open_institution_for_tests, processor_of
+
+PAN = Pan("4000010000000004")
+_stans = count(1)
+
+
+class Acquirer:
+    """An acquirer with one shop, the network's end remembered, the clock in our hand."""
+
+    def __init__(self, database: Database, name: str = "acquirer", member_id: str = "200001") -> None:
+        self.clock = HandClock()
+        self.network = Remembering()
+        self.institution = open_institution_for_tests(database, name, member_id, "acquirer")
+        stages = acquirer_stages(self.institution, "900000")
+        self.processor = processor_of(database, self.institution, stages, self.clock, self.network)
+        self.processor.execute([SHOP])
+
+    def submit(self, *requests: Any) -> list[list[Answer]]:
+        """Submit all, run one batch; the answers each was given."""
+        heard: list[list[Answer]] = [[] for _ in requests]
+        for request, answers in zip(requests, heard, strict=True):
+            self.processor.submit(request, answers.append)
+        self.processor.step()
+        return heard
+
+    def payment(self, request: AuthorizationRequest) -> Payment | None:
+        """What is kept of a request."""
+        key = request.acquirer_id, request.terminal_id, request.stan, request.transmitted_at
+        with self.processor.engine.connect() as connection:
+            return find_payment(connection, id_of_payment(self.institution.name, *key))
+
+
+@pytest.fixture(scope="module")
+def acquirer(database: Database) -> Iterator[Acquirer]:
+    yield Acquirer(database)
+
+
+@pytest.fixture(autouse=True)
+def forget(acquirer: Acquirer) -> None:
+    acquirer.network.sent.clear()
+
+
+def purchase(**changes: Any) -> AuthorizationRequest:
+    request = AuthorizationRequest(
+        acquirer_id="200001",
+        terminal_id="T1",
+        merchant_id="SHOP",
+        merchant_name="",
+        mcc="",
+        stan=f"{next(_stans):06d}",
+        transmitted_at=OPENED_AT,
+        rrn="",
+        pan=PAN,
+        expiry="2812",
+        processing_code="000000",
+        amount=Money(10_000, "USD"),
+        pos_entry_mode="051",
+        pos_condition_code="00",
+    )
+    return replace(request, **changes)
+
+
+def approval(request: AuthorizationRequest, code: str = "00") -> AuthorizationResponse:
+    return AuthorizationResponse(
+        acquirer_id=request.acquirer_id,
+        terminal_id=request.terminal_id,
+        stan=request.stan,
+        transmitted_at=request.transmitted_at,
+        rrn=request.rrn,
+        response_code=ResponseCode(code),
+        approval_code="123456",
+        amount=request.amount,
+        network_reference=f"S{request.stan:>014}",
+    )
+
+
+def reversal_of(request: AuthorizationRequest) -> ReversalAdvice:
+    return ReversalAdvice(
+        acquirer_id=request.acquirer_id,
+        terminal_id=request.terminal_id,
+        merchant_id=request.merchant_id,
+        stan=f"{next(_stans):06d}",
+        transmitted_at=request.transmitted_at + timedelta(seconds=5),
+        rrn="",
+        pan=request.pan,
+        processing_code=request.processing_code,
+        amount=request.amount,
+        original=OriginalData(
+            message_type="0100",
+            stan=request.stan,
+            transmitted_at=request.transmitted_at,
+            acquirer_id=request.acquirer_id,
+        ),
+        is_advice=False,
+    )
+
+
+def test_a_purchase_is_answered_once_the_network_has_and_every_repeat_hears_the_same(acquirer: Acquirer) -> None:
+    request = purchase()
+    ((first,), (joined,)) = [acquirer.submit(request), acquirer.submit(replace(request, is_repeat=True))]
+    assert (first, joined) == ([], [])
+    assert len(acquirer.network.sent) == 1
+    acquirer.submit(approval(request), approval(request))
+    assert [[answer.code for answer in heard] for heard in (first, joined)] == [["00"], ["00"]]
+    ((again,),) = [acquirer.submit(request)]
+    assert again == first
+    kept = acquirer.payment(request)
+    assert kept is not None
+    assert kept.state is PaymentState.CAPTURED
+    ((other,),) = [acquirer.submit(replace(request, amount=Money(1, "USD")))]
+    assert [answer.code for answer in other] == ["key_reused"]
+
+
+def test_request_answer_and_reversal_in_one_batch_are_seen_in_order(acquirer: Acquirer) -> None:
+    request = purchase()
+    answers = acquirer.processor.execute([request, approval(request), reversal_of(request)])
+    assert [answer.code if answer else None for answer in answers] == ["00", "noted", "00"]
+    kept = acquirer.payment(request)
+    assert kept is not None
+    assert kept.state is PaymentState.REVERSED
+
+
+def test_silence_is_noticed_by_the_timer_and_the_reversal_repeated_until_heard(acquirer: Acquirer) -> None:
+    request = purchase()
+    (heard,) = acquirer.submit(request)
+    acquirer.clock.move(timedelta(seconds=30))
+    assert acquirer.processor.tick() == 1
+    acquirer.processor.step()
+    assert [answer.code for answer in heard] == ["91"]
+    acquirer.clock.move(timedelta(seconds=60))
+    acquirer.processor.tick()
+    acquirer.processor.step()
+    told = [message.body for message in acquirer.network.sent if isinstance(message.body, ReversalAdvice)]
+    first, repeat = (advice for advice in told if advice.original.stan == request.stan)
+    assert repeat == replace(first, is_repeat=True)
+    assert first.pan == PAN
+    acquirer.submit(
+        ReversalResponse(
+            acquirer_id=first.acquirer_id,
+            terminal_id=first.terminal_id,
+            stan=first.stan,
+            transmitted_at=first.transmitted_at,
+            rrn=first.rrn,
+            response_code=ResponseCode.APPROVED,
+            original=first.original,
+        ),
+        approval(request),
+    )
+    acquirer.network.sent.clear()
+    acquirer.clock.move(timedelta(hours=2))
+    acquirer.processor.tick()
+    acquirer.processor.step()
+    assert request.stan not in {message.body.original.stan for message in acquirer.network.sent}
+    kept = acquirer.payment(request)
+    assert kept is not None
+    assert kept.state is PaymentState.TIMED_OUT
+
+
+def test_a_reversal_that_overtakes_its_request_declines_it(acquirer: Acquirer) -> None:
+    request = purchase()
+    ((reversed_,), (late,)) = [acquirer.submit(reversal_of(request)), acquirer.submit(request)]
+    assert [answer.code for answer in reversed_] == ["00"]
+    assert [(answer.code, answer.reasons) for answer in late] == [("12", ("reversed_before_request",))]
+    assert acquirer.network.sent == []
+
+
+def test_a_pin_block_leaves_under_the_networks_key(acquirer: Acquirer) -> None:
+    terminals = SoftwareHsm("terminals", TEST_MASTER_KEY)
+    network = SoftwareHsm("simnet", TEST_MASTER_KEY)
+    clear = "041234" + "FF" * 5
+    pan_part = "0000" + PAN.clear[3:15]
+    block = (int(clear, 16) ^ int(pan_part, 16)).to_bytes(8, "big")
+    encrypted = _encrypted(terminals, block)
+    garbled = Secret("00" * 8)
+    acquirer.submit(purchase(pin_block=Secret(encrypted.hex())), purchase(pin_block=garbled))
+    sent = {message.body.pin_block.clear for message in acquirer.network.sent}
+    assert encrypted.hex() not in sent
+    assert garbled.clear in sent
+    (translated,) = sent - {garbled.clear}
+    back = PinTranslation(bytes.fromhex(translated), PAN, "acquirer/simnet", "acquirer/simnet")
+    assert network.translate_pin_blocks([back]) == [bytes.fromhex(translated)]
+
+
+def _encrypted(terminals: SoftwareHsm, block: bytes) -> bytes:
+    from engine.crypto import des
+    from engine.crypto.keys import KeyUsage
+
+    return des.encrypt_ecb(terminals._shared(KeyUsage.PIN_ZONE, "acquirer/terminals"), block)
+
+
+def test_no_table_holds_a_card_number_or_a_pin_block(acquirer: Acquirer) -> None:
+    acquirer.submit(purchase(pin_block=Secret("1122334455667788"), cvv2=Secret("927351"), track2=Secret("9" * 30)))
+    with acquirer.processor.engine.connect() as connection:
+        tables = connection.execute(
+            text("select tablename from pg_tables where schemaname = 'i_acquirer' order by 1")
+        ).scalars()
+        for table in tables.all():
+            rows = connection.execute(text(f'select cast(t as text) from "{table}" t')).scalars().all()
+            for secret in (PAN.clear, "1122334455667788", "927351", "9" * 30):
+                assert not [row for row in rows if secret in row], table
+
+
+def test_a_batch_gives_the_same_facts_as_each_request_alone(database: Database) -> None:
+    together, alone = Acquirer(database, "together", "200002"), Acquirer(database, "alone", "200003")
+    requests: list[Any] = []
+    for number in range(12):
+        request = purchase(stan=f"9{number:05d}", amount=Money(100 * number, "USD"))
+        requests += [request, approval(request, "51" if number % 4 == 3 else "00")]
+        if number % 3 == 0:
+            requests += [replace(reversal_of(request), stan=f"8{number:05d}"), approval(request)]
+        requests.append(replace(request, is_repeat=True))
+
+    def of(member_id: str) -> list[Any]:
+        return [
+            replace(
+                one,
+                acquirer_id=member_id,
+                **({"original": replace(one.original, acquirer_id=member_id)} if hasattr(one, "original") else {}),
+            )
+            for one in requests
+        ]
+
+    at_once = together.processor.execute(of("200002"))
+    one_by_one = [answer for one in of("200003") for answer in alone.processor.execute([one])]
+    codes = [None if answer is None else (answer.code, answer.reasons) for answer in one_by_one]
+    # A request alone is still open when it is answered; in a batch its answer has come by the end of it.
+    assert [(answer.code, answer.reasons) for answer, code in zip(at_once, codes, strict=True) if answer and code] == [
+        code for code in codes if code
+    ]
+    facts = []
+    for each in (together, alone):
+        with each.processor.engine.connect() as connection:
+            events = connection.execute(
+                text(
+                    "select kind, reasons from events where subject_kind = 'Payment' order by chain, sequence, position"
+                )
+            ).all()
+            payments = connection.execute(
+                text("select stan, state, captured_minor, response_code, reasons from payments order by stan")
+            ).all()
+        facts.append((events, payments))
+    assert facts[0] == facts[1]
