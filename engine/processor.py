@@ -20,13 +20,13 @@ from threading import Lock
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from engine.database.institutions import Institution
 from engine.ports import Activity, Clock, Hsm, Network, NoActivity
-from engine.runtime import outbox, timers
+from engine.runtime import idempotency, outbox, timers
 from engine.runtime.batch import Writer, Written
-from engine.runtime.intake import Intake
+from engine.runtime.intake import Intake, IntakeFull
 from engine.runtime.stage import Outside, Reply, Stage, Submission
 from engine.vocabulary.decision import Answer, Message, TimerFired
 from engine.vocabulary.keys import KEYS, KeyRule, fingerprint_material, key_of
@@ -144,13 +144,24 @@ class Processor:
         self._intake.close()
 
     def tick(self) -> int:
-        """Submit the timers that are due and deliver what waits in the outbox; how many timers. Any thread."""
+        """Submit the timers that are due and deliver what waits in the outbox; how many timers. Any thread.
+
+        Who waits here for an answer that another process of the institution has decided hears it now. Raises
+        `IntakeFull`; the timers that found no room are submitted by a later tick.
+        """
         now = self.clock.now()
         with self.engine.begin() as connection:
             due = [one for one in timers.due(connection, now, LARGEST_BATCH) if one not in self._firing]
+            if replies := self._answered_elsewhere(connection):
+                self._activity.began()
+                self._hand_over(lambda: self._leave(replies, ()))
         for fired in due:
             self._firing.add(fired)
-            self.submit(fired)
+            try:
+                self.submit(fired)
+            except IntakeFull:
+                self._firing.discard(fired)
+                raise
         with self.engine.begin() as connection:
             outbox.deliver(connection, now, self._network.deliver)
         self._next_due_known = False
@@ -207,6 +218,18 @@ class Processor:
             for key, answer in written.answered.items():
                 replies += [(reply, answer) for reply in self._waiting.pop(key, ())]
         return replies
+
+    def _answered_elsewhere(self, connection: Connection) -> list[tuple[Reply, Answer]]:
+        with self._waiting_lock:
+            waiting = list(self._waiting)
+        known = idempotency.known(connection, waiting) if waiting else {}
+        with self._waiting_lock:
+            return [
+                (reply, seen.answer)
+                for key, seen in known.items()
+                if seen.answer is not None
+                for reply in self._waiting.pop(key, ())
+            ]
 
     def _sealed(self, written: Written) -> list[Message]:
         leaving: list[Message] = []

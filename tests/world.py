@@ -30,6 +30,7 @@ STORES = (
     "engine.transfers.store",
     "engine.savings.store",
     "engine.merchants.store",
+    "engine.ecommerce.store",
     "engine.authorization.store",
     "engine.clearing.store",
     "engine.settlement.store",
@@ -113,7 +114,13 @@ def hsm_of(institution: str) -> SoftwareHsm:
 
 
 def processor_of(
-    database: Database, institution: Institution, stages: Sequence[Stage], clock: HandClock, network: Any = None
+    database: Database,
+    institution: Institution,
+    stages: Sequence[Stage],
+    clock: HandClock,
+    network: Any = None,
+    *,
+    capacity: int = 1000,
 ) -> Processor:
     """A processor of the institution, run by hand (`execute`, `step`)."""
     return Processor(
@@ -123,4 +130,5 @@ def processor_of(
         hsm=hsm_of(institution.name),
         clock=clock,
         network=network or Remembering(),
+        capacity=capacity,
     )

@@ -18,6 +18,7 @@ from engine.database.connections import Database
 from engine.ledger.audit import LEDGER_PROOFS
 from engine.processor import Processor
 from engine.runtime.batch import KEY_REUSED
+from engine.runtime.intake import IntakeFull
 from engine.vocabulary.decision import Answer
 from tests.engine.runtime import purse
 from tests.engine.runtime.purse import Ask, Break, OpenPurse, Pay, Settle
@@ -43,9 +44,9 @@ class World:
         self.network = Remembering()
         self.processor = self.another()
 
-    def another(self) -> Processor:
+    def another(self, capacity: int = 1000) -> Processor:
         """One more processor of the same institution."""
-        return processor_of(self.database, self.institution, [purse.STAGE], self.clock, self.network)
+        return processor_of(self.database, self.institution, [purse.STAGE], self.clock, self.network, capacity=capacity)
 
     def findings(self) -> list[str]:
         """What the ledger's proofs find."""
@@ -139,6 +140,32 @@ def test_a_timer_closes_what_stays_open_and_a_late_word_changes_nothing(world: W
     assert heard == ["late"]
     assert codes(world.processor.execute([Settle("m")])) == ["nothing to settle"]
     assert world.scalar("select count(*) from events where kind = 'Moved'") == 2
+
+
+def test_an_answer_that_another_process_decides_reaches_who_waits_here(world: World) -> None:
+    heard: list[Answer] = []
+    world.processor.submit(Ask("m1"), heard.append)
+    world.processor.step()
+    world.clock.move(timedelta(minutes=1))
+    other = world.another()
+    assert other.tick() == 1
+    other.step()
+    assert heard == []
+    world.processor.tick()
+    world.processor.tick()
+    assert [answer.code for answer in heard] == ["late"]
+
+
+def test_timers_that_find_the_intake_full_fire_later(world: World) -> None:
+    world.processor.execute([Ask("m1"), Ask("m2")])
+    world.clock.move(timedelta(minutes=1))
+    small = world.another(capacity=1)
+    with pytest.raises(IntakeFull):
+        small.tick()
+    assert small.step() == 1
+    assert small.tick() == 1
+    assert small.step() == 1
+    assert world.scalar("select count(*) from moves where state = 'late'") == 2
 
 
 def test_a_durable_message_is_tried_until_it_is_delivered(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
