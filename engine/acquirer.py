@@ -13,6 +13,7 @@ from engine.clearing import model as clearing_model
 from engine.clearing import store as clearing_store
 from engine.clearing.jobs import clearing_steps, confirmation_step
 from engine.database.institutions import Institution
+from engine.ecommerce.store import ecommerce_stage
 from engine.ledger import store as ledger
 from engine.merchants import decide as merchant_rules
 from engine.merchants import model as merchant_model
@@ -57,6 +58,7 @@ def acquirer_stages(
             decide=partial(merchant_rules.decide, book),
             nouns=(merchant_store.merchant_rows, merchant_store.terminal_rows),
         ),
+        ecommerce_stage(institution),
         Stage(
             name="authorization",
             keys={kind: KEYS[kind] for kind in _MESSAGES},
