@@ -78,7 +78,8 @@ def deliver(connection: Connection, now: datetime, send: Callable[[Message], boo
             connection.execute(text("delete from outbox where id = :id"), {"id": row.id})
             delivered += 1
         else:
-            wait = min(FIRST_WAIT * 2**row.attempts, LONGEST_WAIT)
+            # Bounded before it is doubled: a recipient that is away for days would overflow a timedelta.
+            wait = min(FIRST_WAIT * 2 ** min(row.attempts, 12), LONGEST_WAIT)
             connection.execute(
                 text("update outbox set attempts = attempts + 1, due_at = :due_at where id = :id"),
                 {"id": row.id, "due_at": now + wait},
