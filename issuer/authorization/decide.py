@@ -227,7 +227,7 @@ def _reverse_all(book: Book, authorization: Authorization, now: datetime) -> Dec
     held = authorization.held_left_minor
     changed = replace(
         authorization,
-        amount_minor=authorization.presented_minor,
+        amount_minor=min(authorization.amount_minor, authorization.presented_minor),
         held_left_minor=0,
         state=AuthorizationState.REVERSED,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -149,15 +148,13 @@ class Purse:
         reversal = TokenisedReversal(request=request, card_token=card_token)
         return self.take(authorize(BOOK, self.state, reversal, now), now)
 
-    def expire(self, now: datetime) -> Decision:
-        request = ReleaseExpiredHold(authorization_id=self.authorization.id, business_date=now.date())
+    def expire(self, now: datetime, authorization: Authorization | None = None) -> Decision:
+        asked = (authorization or self.authorization).id
+        request = ReleaseExpiredHold(authorization_id=asked, business_date=now.date())
         return self.take(authorize(BOOK, self.state, request, now), now)
 
     def present(self, presentment: Presentment = PRESENTMENT, card_token: UUID = TOKEN) -> Decision:
         return self.take(clear(BOOK, self.state, TokenisedPresentment(request=presentment, card_token=card_token), NOW))
-
-    def put(self, change: Callable[[State], Any]) -> None:
-        self.state.put(change(self.state))
 
     def _next(self) -> UUID:
         self.requests += 1
