@@ -134,6 +134,13 @@ class FaultPlan:
         action = _FATES[kind]
         return Fate(action, _LATE_BY[wire] if action is Action.DELAY else timedelta())
 
+    def messages(self) -> dict[tuple[Wire, str], int]:
+        """How many messages of each type were put on each wire, lost ones included and doubled ones once."""
+        counted: Counter[tuple[Wire, str]] = Counter()
+        for (wire, _, message_type), times in self._seen.items():
+            counted[wire, message_type] += times
+        return dict(sorted(counted.items()))
+
     def injected(self) -> list[Injected]:
         """Every fault so far, in order of time and transaction."""
         return sorted(one for about in self._injected.values() for one in about)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -23,16 +22,11 @@ Execute = Callable[[Iterable[Any]], Sequence[Answer | None]]
 """A processor's `execute`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Customers:
-    """Who the people of one bank are in its books: customer identifiers by handle."""
+def open_people(execute: Execute, people: Sequence[Person], at: datetime) -> dict[str, UUID]:
+    """Customers with money, savings accounts, and cards in the state that they are planned to be in.
 
-    bank: str
-    ids: dict[str, UUID]
-
-
-def open_people(execute: Execute, bank: str, people: Sequence[Person], at: datetime) -> Customers:
-    """Customers with money, savings accounts, and cards in the state that they are planned to be in."""
+    Returns their identifiers in the bank's books, by handle.
+    """
     opened = done(
         execute(
             OpenCustomer(
@@ -84,7 +78,7 @@ def open_people(execute: Execute, bank: str, people: Sequence[Person], at: datet
         ),
         "changed",
     )
-    return Customers(bank, ids)
+    return ids
 
 
 def open_shops(execute: Execute, shops: Sequence[Shop]) -> None:

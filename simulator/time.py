@@ -13,12 +13,13 @@ whose work nobody here can count (a bound in real time).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from heapq import heappop, heappush
+from inspect import isawaitable
 from itertools import count
 from threading import Lock
 from typing import Any, Final, Protocol
@@ -196,7 +197,8 @@ class Scheduled(Protocol):
         ...
 
 
-Action = Callable[[], Awaitable[None] | None]
+Action = Callable[[], object]
+"""What is done at an instant; awaited if it returns something to await."""
 
 
 @dataclass(slots=True)
@@ -270,6 +272,11 @@ class Sequencer:
                 return
             await self._together([member.processor.step for member in waiting])
 
+    async def do(self, call: Callable[[], object]) -> None:
+        """Run something that blocks in a worker thread, and let everything that it causes end."""
+        await self._together([call])
+        await self.settle()
+
     def close(self) -> None:
         """Let the worker threads go."""
         self._threads.shutdown()
@@ -288,7 +295,7 @@ class Sequencer:
             due.append(heappop(self._actions)[3])
         for action in due:
             doing = action()
-            if doing is not None:
+            if isawaitable(doing):
                 await doing
         return bool(due)
 
