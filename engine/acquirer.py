@@ -8,6 +8,8 @@ from functools import partial
 
 from engine.authorization import decide as authorization_rules
 from engine.authorization import store as authorization_store
+from engine.authorization.answers import AUTHORIZATION_TIMEOUT, Route
+from engine.authorization.reversals import REVERSAL_REPEAT
 from engine.clearing import decide as clearing_rules
 from engine.clearing import model as clearing_model
 from engine.clearing import store as clearing_store
@@ -48,7 +50,7 @@ def acquirer_stages(
 ) -> tuple[Stage, ...]:
     """The stages of an acquirer that sends everything to one network. `network_name` names the zone key they share."""
     book, member_id = institution.name, institution.member_id
-    route = authorization_rules.Route(member_id, network_member_id)
+    route = Route(member_id, network_member_id)
     zone = authorization_store.pin_zone
     return (
         Stage(
@@ -65,7 +67,7 @@ def acquirer_stages(
             load=authorization_store.load,
             decide=partial(authorization_rules.decide, route),
             nouns=(authorization_store.payment_rows,),
-            timers=(authorization_rules.AUTHORIZATION_TIMEOUT, authorization_rules.REVERSAL_REPEAT),
+            timers=(AUTHORIZATION_TIMEOUT, REVERSAL_REPEAT),
             prepare=authorization_store.Preparation(book),
             seal=authorization_store.PinTranslator(zone(book, TERMINALS), zone(book, network_name)),
         ),

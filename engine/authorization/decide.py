@@ -22,36 +22,37 @@ Facts of an answer to a 0100: `payment`, `rrn`, `network_reference`, and when ap
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
-from uuid import UUID
 
+from engine.authorization.answers import (
+    AUTHORIZATION_TIMEOUT,
+    Asked,
+    Route,
+    accepted,
+    answer_of,
+    answer_terminal,
+    ignored,
+    refused,
+)
 from engine.authorization.model import (
     LateResponseIgnored,
     Payment,
     PaymentApproved,
     PaymentCaptured,
     PaymentDeclined,
-    PaymentReduced,
     PaymentRequested,
-    PaymentReversed,
     PaymentState,
     PaymentTimedOut,
-    ReversalAcknowledged,
-    ReversalPrecededRequest,
-    ReversalRepeated,
-    ReversalState,
     UnusableResponseIgnored,
     retrieval_reference,
 )
+from engine.authorization.reversals import acknowledge, advice_of, repeat, repeat_timer, take_back, with_reversal
 from engine.authorization.tolerances import largest_final_minor
 from engine.merchants.model import Merchant, MerchantState, Terminal
 from engine.vocabulary.decision import (
     Answer,
-    AnswerTo,
     Decision,
-    Json,
     Message,
     State,
     Timer,
@@ -59,8 +60,6 @@ from engine.vocabulary.decision import (
     TimerFired,
 )
 from engine.vocabulary.events import Event
-from engine.vocabulary.identifiers import Pan
-from engine.vocabulary.keys import KEYS, key_of
 from engine.vocabulary.messages import (
     CASH,
     PURCHASE,
@@ -68,44 +67,12 @@ from engine.vocabulary.messages import (
     AuthorizationRequest,
     AuthorizationResponse,
     CompletionAdvice,
-    OriginalData,
     ReversalAdvice,
     ReversalResponse,
 )
-from engine.vocabulary.money import Money
 from engine.vocabulary.responses import ResponseCode
 
-AUTHORIZATION_TIMEOUT = "authorization_timeout"
-REVERSAL_REPEAT = "reversal_repeat"
-
 ANSWER_WITHIN = timedelta(seconds=30)
-FIRST_REPEAT = timedelta(seconds=60)
-LONGEST_REPEAT = timedelta(hours=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """Who we are on the network, and whom everything is sent to: member ids."""
-
-    member_id: str
-    network_member_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A request with what `prepare` found out about it: which payment it is about, the card's token, and the
-    identifiers to load.
-
-    `pan` is the request's card number or, for a timer, that of the payment whose reversal it may send; None when
-    there is none to send.
-    """
-
-    request: Any
-    payment_id: UUID
-    card_token: UUID | None = None
-    pan: Pan | None = None
-    merchant: UUID | None = None
-    terminal: UUID | None = None
 
 
 def decide(route: Route, state: State, asked: Asked, now: datetime) -> Decision:
@@ -117,15 +84,15 @@ def decide(route: Route, state: State, asked: Asked, now: datetime) -> Decision:
         case AuthorizationResponse():
             return _responded(asked.request, payment)
         case ReversalAdvice():
-            return _reversed(route, asked, asked.request, payment, now)
+            return take_back(route, asked, asked.request, payment, now)
         case ReversalResponse():
-            return _acknowledged(asked.request, payment)
+            return acknowledge(asked.request, payment)
         case CompletionAdvice():
             return _completed(asked, asked.request, payment)
         case TimerFired(name=name) if name == AUTHORIZATION_TIMEOUT:
             return _silent(route, asked, payment, now)
         case _:
-            return _unacknowledged(route, asked, payment, now)
+            return repeat(route, asked, payment, now)
 
 
 # --- 0100 ---
@@ -149,7 +116,6 @@ def _requested(route: Route, state: State, asked: Asked, now: datetime) -> Decis
         merchant_name=merchant.acceptor,
         mcc=merchant.mcc,
         rrn=payment.rrn,
-        network_reference=None,
         is_repeat=False,
     )
     return Decision(
@@ -186,7 +152,7 @@ def _refusals(
 
 def _declined(payment: Payment, code: ResponseCode, reasons: tuple[str, ...]) -> Decision:
     declined = replace(payment, state=PaymentState.DECLINED, response_code=code, reasons=reasons)
-    return Decision(events=(PaymentDeclined(subject=declined, reasons=reasons),), answer=_answer(declined))
+    return Decision(events=(PaymentDeclined(subject=declined, reasons=reasons),), answer=answer_of(declined))
 
 
 # --- 0110 ---
@@ -194,9 +160,9 @@ def _declined(payment: Payment, code: ResponseCode, reasons: tuple[str, ...]) ->
 
 def _responded(response: AuthorizationResponse, payment: Payment | None) -> Decision:
     if payment is None:
-        return _ignored("unknown_payment")
+        return ignored("unknown_payment")
     if payment.state is not PaymentState.PENDING:
-        return replace(_ignored("late"), events=(LateResponseIgnored(subject=payment, reasons=(payment.state,)),))
+        return replace(ignored("late"), events=(LateResponseIgnored(subject=payment, reasons=(payment.state,)),))
     heard = replace(payment, response_code=response.response_code, network_reference=response.network_reference)
     timeout_off = TimerCancelled(payment.id, AUTHORIZATION_TIMEOUT)
     if not response.response_code.approved:
@@ -205,7 +171,7 @@ def _responded(response: AuthorizationResponse, payment: Payment | None) -> Deci
     if response.amount.asset != payment.asset or not 0 < response.amount.amount_minor <= payment.requested_minor:
         # Whatever this approves is not what was asked for. It counts as no answer: the timer gives the payment up.
         event = UnusableResponseIgnored(subject=payment, reasons=("amount_not_asked_for",))
-        return replace(_ignored("amount_not_asked_for"), events=(event,))
+        return replace(ignored("amount_not_asked_for"), events=(event,))
     approved = replace(heard, approval_code=response.approval_code, amount_minor=response.amount.amount_minor)
     if payment.is_preauthorization:
         approved = replace(approved, state=PaymentState.APPROVED)
@@ -215,7 +181,7 @@ def _responded(response: AuthorizationResponse, payment: Payment | None) -> Deci
 
 
 def _settled(payment: Payment, event: Event, *timers: Timer | TimerCancelled) -> Decision:
-    return Decision(events=(event,), timers=timers, answer=Answer("noted"), answers=(_answer_terminal(payment),))
+    return Decision(events=(event,), timers=timers, answer=Answer("noted"), answers=(answer_terminal(payment),))
 
 
 # --- timers ---
@@ -224,109 +190,18 @@ def _settled(payment: Payment, event: Event, *timers: Timer | TimerCancelled) ->
 def _silent(route: Route, asked: Asked, payment: Payment | None, now: datetime) -> Decision:
     """The payment is off, whatever the issuer may have decided: the terminal hears 91, the network a reversal."""
     if payment is None or payment.state is not PaymentState.PENDING:
-        return _ignored("answered_meanwhile")
+        return ignored("answered_meanwhile")
     assert asked.pan is not None, "a payment that waits for its answer has a card in the vault"
     code, reasons = ResponseCode.ISSUER_INOPERATIVE, ("no_answer",)
     off = replace(payment, state=PaymentState.TIMED_OUT, response_code=code, reasons=reasons)
     # DE 7 has whole seconds.
-    off = _with_reversal(off, payment.stan, now.replace(microsecond=0), ResponseCode.RESPONSE_RECEIVED_TOO_LATE)
+    off = with_reversal(off, payment.stan, now.replace(microsecond=0), ResponseCode.RESPONSE_RECEIVED_TOO_LATE)
     return Decision(
         events=(PaymentTimedOut(subject=off, reasons=reasons),),
-        messages=(_advice(route, off, asked.pan),),
-        timers=(_repeat_timer(off, now),),
+        messages=(advice_of(route, off, asked.pan),),
+        timers=(repeat_timer(off, now),),
         answer=Answer("noted"),
-        answers=(_answer_terminal(off),),
-    )
-
-
-def _unacknowledged(route: Route, asked: Asked, payment: Payment | None, now: datetime) -> Decision:
-    if payment is None or payment.reversal_state is not ReversalState.SENT:
-        return _ignored("acknowledged_meanwhile")
-    assert asked.pan is not None, "a reversal under way has a card in the vault"
-    again = replace(payment, reversal_attempts=payment.reversal_attempts + 1)
-    return Decision(
-        events=(ReversalRepeated(subject=again),),
-        messages=(_advice(route, again, asked.pan),),
-        timers=(_repeat_timer(again, now),),
-        answer=Answer("noted"),
-    )
-
-
-# --- 0400 and 0420, 0430 ---
-
-
-def _reversed(route: Route, asked: Asked, reversal: ReversalAdvice, payment: Payment | None, now: datetime) -> Decision:
-    total = reversal.replacement_amount
-    if payment is None:
-        if total is not None:
-            return _refused(ResponseCode.UNABLE_TO_LOCATE_RECORD, "unknown_payment")
-        tombstone = _tombstone(asked, reversal, now)
-        return Decision(events=(ReversalPrecededRequest(subject=tombstone),), answer=_accepted(tombstone))
-    if (payment.card_token, payment.merchant_id) != (asked.card_token, reversal.merchant_id):
-        return _refused(ResponseCode.UNABLE_TO_LOCATE_RECORD, "another_card_or_merchant")
-    if payment.state is PaymentState.PRESENTED:
-        return _refused(ResponseCode.INVALID_TRANSACTION, "already_presented")
-    if payment.state in (PaymentState.DECLINED, PaymentState.TIMED_OUT, PaymentState.REVERSED):
-        return Decision(answer=_accepted(payment))
-    if total is None:
-        return _taken_back(route, payment, reversal, now)
-    return _reduced(route, payment, reversal, total, now)
-
-
-def _taken_back(route: Route, payment: Payment, reversal: ReversalAdvice, now: datetime) -> Decision:
-    was_pending = payment.state is PaymentState.PENDING
-    off = replace(payment, state=PaymentState.REVERSED, amount_minor=0, captured_minor=0, reasons=("reversed",))
-    if was_pending:
-        off = replace(off, response_code=ResponseCode.INVALID_TRANSACTION)
-    off = _with_reversal(off, reversal.stan, reversal.transmitted_at, reversal.response_code)
-    return Decision(
-        events=(PaymentReversed(subject=off),),
-        messages=(_advice(route, off, reversal.pan),),
-        timers=(
-            *((TimerCancelled(off.id, AUTHORIZATION_TIMEOUT),) if was_pending else ()),
-            _repeat_timer(off, now),
-        ),
-        answer=_accepted(off),
-        answers=(_answer_terminal(off),) if was_pending else (),
-    )
-
-
-def _reduced(route: Route, payment: Payment, reversal: ReversalAdvice, total: Money, now: datetime) -> Decision:
-    standing = payment.captured_minor or payment.amount_minor
-    if payment.state is PaymentState.PENDING:
-        return _refused(ResponseCode.INVALID_TRANSACTION, "not_answered_yet")
-    if total.asset != payment.asset or not 0 < total.amount_minor <= standing:
-        return _refused(ResponseCode.INVALID_AMOUNT, "new_total_not_less")
-    less = replace(
-        payment,
-        amount_minor=min(payment.amount_minor, total.amount_minor),
-        captured_minor=min(payment.captured_minor, total.amount_minor),
-    )
-    if less.amount_minor == payment.amount_minor:
-        # Only a tip is taken back, or nothing: the issuer never promised it, so there is nothing to tell the network.
-        events: tuple[Event, ...] = (PaymentReduced(subject=less),) if less != payment else ()
-        return Decision(events=events, answer=_accepted(less))
-    less = _with_reversal(less, reversal.stan, reversal.transmitted_at, reversal.response_code)
-    return Decision(
-        events=(PaymentReduced(subject=less),),
-        messages=(_advice(route, less, reversal.pan),),
-        timers=(_repeat_timer(less, now),),
-        answer=_accepted(less),
-    )
-
-
-def _acknowledged(response: ReversalResponse, payment: Payment | None) -> Decision:
-    """0430. An advice cannot be refused: whatever DE 39 says, it has been heard."""
-    under_way = (
-        None if payment is None else (payment.reversal_state, payment.reversal_stan, payment.reversal_transmitted_at)
-    )
-    if payment is None or under_way != (ReversalState.SENT, response.stan, response.transmitted_at):
-        return _ignored("no_such_reversal_under_way")
-    heard = replace(payment, reversal_state=ReversalState.ACKNOWLEDGED)
-    return Decision(
-        events=(ReversalAcknowledged(subject=heard, reasons=(response.response_code,)),),
-        timers=(TimerCancelled(payment.id, REVERSAL_REPEAT),),
-        answer=Answer("noted"),
+        answers=(answer_terminal(off),),
     )
 
 
@@ -335,22 +210,22 @@ def _acknowledged(response: ReversalResponse, payment: Payment | None) -> Decisi
 
 def _completed(asked: Asked, completion: CompletionAdvice, payment: Payment | None) -> Decision:
     if payment is None:
-        return _refused(ResponseCode.UNABLE_TO_LOCATE_RECORD, "unknown_payment")
+        return refused(ResponseCode.UNABLE_TO_LOCATE_RECORD, "unknown_payment")
     if (payment.card_token, payment.merchant_id) != (asked.card_token, completion.merchant_id):
-        return _refused(ResponseCode.UNABLE_TO_LOCATE_RECORD, "another_card_or_merchant")
+        return refused(ResponseCode.UNABLE_TO_LOCATE_RECORD, "another_card_or_merchant")
     if payment.state not in (PaymentState.APPROVED, PaymentState.CAPTURED):
-        return _refused(ResponseCode.INVALID_TRANSACTION, f"payment_is_{payment.state}")
+        return refused(ResponseCode.INVALID_TRANSACTION, f"payment_is_{payment.state}")
     if payment.is_completed:
-        return _refused(ResponseCode.INVALID_TRANSACTION, "already_completed")
+        return refused(ResponseCode.INVALID_TRANSACTION, "already_completed")
     if payment.processing_code[:2] == REFUND:
-        return _refused(ResponseCode.INVALID_TRANSACTION, "refund_has_no_completion")
+        return refused(ResponseCode.INVALID_TRANSACTION, "refund_has_no_completion")
     final = completion.amount
     if final.asset != payment.asset or final.amount_minor <= 0:
-        return _refused(ResponseCode.INVALID_AMOUNT, "amount_not_positive")
+        return refused(ResponseCode.INVALID_AMOUNT, "amount_not_positive")
     if final.amount_minor > largest_final_minor(payment.amount_minor, payment.mcc, payment.is_preauthorization):
-        return _refused(ResponseCode.EXCEEDS_AMOUNT_LIMIT, "over_tolerance")
+        return refused(ResponseCode.EXCEEDS_AMOUNT_LIMIT, "over_tolerance")
     done = replace(payment, state=PaymentState.CAPTURED, captured_minor=final.amount_minor, is_completed=True)
-    return Decision(events=(PaymentCaptured(subject=done, reasons=("completed",)),), answer=_accepted(done))
+    return Decision(events=(PaymentCaptured(subject=done, reasons=("completed",)),), answer=accepted(done))
 
 
 # --- what the rules share ---
@@ -376,134 +251,7 @@ def _new_payment(asked: Asked, request: AuthorizationRequest, now: datetime) -> 
         mcc=request.mcc,
         pos_entry_mode=request.pos_entry_mode,
         is_preauthorization=request.is_preauthorization,
-        is_completed=False,
         requested_minor=request.amount.amount_minor,
-        amount_minor=0,
-        captured_minor=0,
         asset=request.amount.asset,
         state=PaymentState.PENDING,
-        response_code=None,
-        approval_code=None,
-        network_reference=None,
-        reasons=(),
-        reversal_state=ReversalState.NONE,
-        reversal_attempts=0,
-        reversal_stan=None,
-        reversal_transmitted_at=None,
-        reversal_reason=None,
     )
-
-
-def _tombstone(asked: Asked, reversal: ReversalAdvice, now: datetime) -> Payment:
-    """What is remembered of a payment whose reversal came first. Nothing left us, so the network is told nothing."""
-    assert asked.card_token is not None and asked.merchant is not None, "prepare names card and merchant"
-    original = reversal.original
-    return Payment(
-        id=asked.payment_id,
-        acquirer_id=original.acquirer_id,
-        terminal_id=reversal.terminal_id,
-        merchant_id=reversal.merchant_id,
-        merchant=asked.merchant,
-        stan=original.stan,
-        transmitted_at=original.transmitted_at,
-        transacted_at=now,
-        rrn=reversal.rrn.strip() or retrieval_reference(original.stan, original.transmitted_at),
-        card_token=asked.card_token,
-        first_six=reversal.pan.clear[:6],
-        last_four=reversal.pan.clear[-4:],
-        expiry=None,
-        processing_code=reversal.processing_code,
-        mcc=None,
-        pos_entry_mode=None,
-        is_preauthorization=False,
-        is_completed=False,
-        requested_minor=reversal.amount.amount_minor,
-        amount_minor=0,
-        captured_minor=0,
-        asset=reversal.amount.asset,
-        state=PaymentState.REVERSED,
-        response_code=None,
-        approval_code=None,
-        network_reference=None,
-        reasons=("reversed_before_request",),
-        reversal_state=ReversalState.NONE,
-        reversal_attempts=0,
-        reversal_stan=None,
-        reversal_transmitted_at=None,
-        reversal_reason=None,
-    )
-
-
-def _with_reversal(payment: Payment, stan: str, at: datetime, reason: ResponseCode | None) -> Payment:
-    """The payment with a new 0420 under way. It says the new total, so it replaces one that is not acknowledged yet."""
-    return replace(
-        payment,
-        reversal_state=ReversalState.SENT,
-        reversal_attempts=1,
-        reversal_stan=stan,
-        reversal_transmitted_at=at,
-        reversal_reason=reason,
-    )
-
-
-def _advice(route: Route, payment: Payment, pan: Pan) -> Message:
-    """0420, or 0421 from the second attempt on; the same each time but for that."""
-    assert payment.reversal_stan is not None and payment.reversal_transmitted_at is not None
-    is_partial = payment.state in (PaymentState.APPROVED, PaymentState.CAPTURED, PaymentState.PRESENTED)
-    advice = ReversalAdvice(
-        acquirer_id=payment.acquirer_id,
-        terminal_id=payment.terminal_id,
-        merchant_id=payment.merchant_id,
-        stan=payment.reversal_stan,
-        transmitted_at=payment.reversal_transmitted_at,
-        rrn=payment.rrn,
-        pan=pan,
-        processing_code=payment.processing_code,
-        amount=Money(payment.requested_minor, payment.asset),
-        original=OriginalData(
-            message_type="0100",
-            stan=payment.stan,
-            transmitted_at=payment.transmitted_at,
-            acquirer_id=payment.acquirer_id,
-        ),
-        replacement_amount=Money(payment.amount_minor, payment.asset) if is_partial else None,
-        network_reference=payment.network_reference,
-        response_code=None if payment.reversal_reason is None else ResponseCode(payment.reversal_reason),
-        is_advice=True,
-        is_repeat=payment.reversal_attempts > 1,
-    )
-    return Message(to=route.network_member_id, body=advice)
-
-
-def _repeat_timer(payment: Payment, now: datetime) -> Timer:
-    wait = min(FIRST_REPEAT * 2 ** min(payment.reversal_attempts - 1, 6), LONGEST_REPEAT)
-    return Timer(payment.id, REVERSAL_REPEAT, now + wait)
-
-
-def _answer_terminal(payment: Payment) -> AnswerTo:
-    """The answer to the terminal's request, which had been left open. The payment holds the fields of its key."""
-    return AnswerTo(key_of(KEYS[AuthorizationRequest], payment), _answer(payment))
-
-
-def _answer(payment: Payment) -> Answer:
-    assert payment.response_code is not None, "a payment is answered once it has a response code"
-    facts: dict[str, Json] = {
-        "payment": str(payment.id),
-        "rrn": payment.rrn,
-        "network_reference": payment.network_reference,
-    }
-    if payment.amount_minor:
-        facts |= {"approval_code": payment.approval_code, "amount_minor": payment.amount_minor, "asset": payment.asset}
-    return Answer(payment.response_code, payment.reasons, facts)
-
-
-def _accepted(payment: Payment) -> Answer:
-    return Answer(ResponseCode.APPROVED, facts={"payment": str(payment.id), "rrn": payment.rrn})
-
-
-def _refused(code: ResponseCode, reason: str) -> Decision:
-    return Decision(answer=Answer(code, (reason,)))
-
-
-def _ignored(reason: str) -> Decision:
-    return Decision(answer=Answer("ignored", (reason,)))

@@ -70,21 +70,21 @@ class Payment:
     mcc: str | None
     pos_entry_mode: str | None
     is_preauthorization: bool
-    is_completed: bool
+    is_completed: bool = False
     requested_minor: int
-    amount_minor: int
-    captured_minor: int
+    amount_minor: int = 0
+    captured_minor: int = 0
     asset: str
     state: PaymentState
-    response_code: str | None
-    approval_code: str | None
-    network_reference: str | None
-    reasons: tuple[str, ...]
-    reversal_state: ReversalState
-    reversal_attempts: int
-    reversal_stan: str | None
-    reversal_transmitted_at: datetime | None
-    reversal_reason: str | None
+    response_code: str | None = None
+    approval_code: str | None = None
+    network_reference: str | None = None
+    reasons: tuple[str, ...] = ()
+    reversal_state: ReversalState = ReversalState.NONE
+    reversal_attempts: int = 0
+    reversal_stan: str | None = None
+    reversal_transmitted_at: datetime | None = None
+    reversal_reason: str | None = None
 
     @property
     def masked_pan(self) -> str:

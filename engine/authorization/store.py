@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Boolean, Column, Connection, DateTime, Index, Integer, Table, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from engine.authorization.decide import Asked
+from engine.authorization.answers import Asked
 from engine.authorization.model import Payment, PaymentState, ReversalState, id_of_payment
 from engine.crypto.door import PinTranslation
 from engine.database.nouns import NounRows

@@ -11,24 +11,12 @@ from sqlalchemy import text
 from engine.acquirer import acquirer_stages
 from engine.database.connections import Database
 from engine.ledger.chart import MERCHANT_PAYABLE
-from engine.merchants.model import CloseMerchant, MerchantState, OpenMerchant, id_of_merchant
+from engine.merchants.model import CloseMerchant, MerchantState, id_of_merchant
 from engine.merchants.store import merchant_rows
 from engine.processor import Processor
 from engine.vocabulary.errors import FormatError
+from tests.engine.acquiring import SHOP
 from tests.world import HandClock, open_institution_for_tests, processor_of
-
-SHOP = OpenMerchant(
-    merchant_id="SHOP",
-    name="Corner Shop",
-    city="Springfield",
-    country="US",
-    mcc="5732",
-    asset="USD",
-    discount_bps=200,
-    discount_fixed_minor=10,
-    deposit_reference="SHOP-DEPOSIT",
-    terminal_ids=("T1", "T2"),
-)
 
 
 @pytest.fixture(scope="module")
