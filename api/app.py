@@ -1,0 +1,29 @@
+"""The HTTP interface: routes, errors and doors put together. OpenAPI is at `/openapi.json` and `/docs`."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from fastapi import APIRouter, FastAPI
+
+from api import plugins
+from api.doors import Doors
+from api.errors import add_error_handling
+from api.routes import customers, health, payments, transfers
+
+
+def create_app(doors: Doors) -> FastAPI:
+    """The application behind these doors, with the routers of plug-ins after ours. Their writers must be running."""
+    app = FastAPI(
+        title="Bezant",
+        version=version("bezant"),
+        description="Card payments, transfers between people, wallets and savings. Amounts are in minor units.",
+        redirect_slashes=False,
+    )
+    app.state.doors = doors
+    add_error_handling(app)
+    for router in (health.router, payments.router, transfers.router, customers.router):
+        app.include_router(router)
+    for router in plugins.load(plugins.ROUTERS, APIRouter):
+        app.include_router(router)
+    return app
