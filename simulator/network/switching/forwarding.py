@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from engine.crypto.door import PinTranslation
+from engine.crypto.keys import pair_name
 from engine.runtime.stage import Outside
 from engine.vault.store import reveal
 from engine.vocabulary.decision import Message, TimerFired
@@ -61,8 +62,8 @@ class Forwarding:
                 PinTranslation(
                     bytes.fromhex(message.body.pin_block.clear),
                     message.body.pan,
-                    _zone(network, names[message.body.acquirer_id]),
-                    _zone(network, names[message.to]),
+                    pair_name(network, names[message.body.acquirer_id]),
+                    pair_name(network, names[message.to]),
                 )
                 for message in with_pin
             ]
@@ -100,8 +101,3 @@ def _fired(outside: Outside, timers: Sequence[TimerFired]) -> list[Fired]:
 
 def _pin_of(message: Message) -> Secret | None:
     return message.body.pin_block if isinstance(message.body, AuthorizationRequest) else None
-
-
-def _zone(one: str, other: str) -> str:
-    """The name of the key that two institutions share: both names in order."""
-    return "/".join(sorted((one, other)))

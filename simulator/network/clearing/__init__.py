@@ -1,0 +1,1 @@
+"""Clearing: acquirers' items are taken in, priced once, routed to issuers and told to both sides."""
