@@ -18,6 +18,7 @@ import typer
 from rich.console import Console
 
 from api import plugins
+from api.commands import audit, institutions, iso, jobs, serve
 from api.logs import set_up_logs
 from api.settings import load_settings
 from engine.vocabulary.errors import BezantError
@@ -36,8 +37,10 @@ def program() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    for commands in plugins.load(plugins.COMMANDS, typer.Typer):
-        root.add_typer(commands)
+    for commands in (institutions, serve, jobs, audit, iso):
+        root.add_typer(commands.commands)
+    for plugged_in in plugins.load(plugins.COMMANDS, typer.Typer):
+        root.add_typer(plugged_in)
     return root
 
 

@@ -6,7 +6,6 @@ The machine's own clock serves what lies outside the world as well: heartbeats, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Engine
@@ -22,13 +21,25 @@ def machine_now() -> datetime:
     return datetime.now(UTC)
 
 
-class WorldClock:
+class MachineClock:
+    """The machine's clock as a port: for tools that stand outside the world, and for what the world's is made of."""
+
+    def now(self) -> datetime:
+        """The instant, UTC."""
+        return machine_now()
+
+    async def sleep_until(self, at: datetime) -> None:
+        """Return when it is `at`, be it by waiting or because the clock was moved."""
+        while (left := (at - self.now()).total_seconds()) > 0:
+            await asyncio.sleep(min(left, LONGEST_SLEEP_S))
+
+
+class WorldClock(MachineClock):
     """Time as the installation has it. `refresh` reads the offset again; it only grows."""
 
-    def __init__(self, engine: Engine, machine: Callable[[], datetime] = machine_now) -> None:
+    def __init__(self, engine: Engine) -> None:
         """Reads the offset at once, as any institution or the owner. Raises `DatabaseUnavailable`."""
         self._engine = engine
-        self._machine = machine
         self._offset = timedelta()
         self.refresh()
 
@@ -39,9 +50,4 @@ class WorldClock:
 
     def now(self) -> datetime:
         """The instant, UTC."""
-        return self._machine() + self._offset
-
-    async def sleep_until(self, at: datetime) -> None:
-        """Return when it is `at`, be it by waiting or because the clock was moved."""
-        while (left := (at - self.now()).total_seconds()) > 0:
-            await asyncio.sleep(min(left, LONGEST_SLEEP_S))
+        return super().now() + self._offset

@@ -11,7 +11,9 @@ Two things do end it: a port that is busy, at the start, and a writer that fails
 from __future__ import annotations
 
 import asyncio
+import errno
 import signal
+import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,14 +25,21 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import structlog
+import uvicorn
+from fastapi import FastAPI
 
+from api.app import create_app
 from api.clock import WorldClock, machine_now
+from api.doors import Doors
 from api.heartbeats import Heartbeat
-from api.roles import NETWORK_ID, Host, Place
+from api.roles import NETWORK_ID, Host, MemberHost, Place
+from api.settings import Settings
 from api.system import Seat, System
+from api.tokens import Tokens
 from engine.database.connections import is_transient
 from engine.database.institutions import Institution
 from engine.vocabulary.errors import BezantError
+from gateways.iso8583.links import CannotListen, PortBusy
 from gateways.iso8583.wires import Wires
 
 SWITCH_INTERVAL_S = 0.0005
@@ -120,7 +129,8 @@ class Standing:
     @property
     def well(self) -> bool:
         """Whether all that repeats succeeds, and who dials the network is signed on."""
-        return not self._troubled and all(host.reachable(NETWORK_ID) for host in self.hosts.values())
+        diallers = [host for host in self.hosts.values() if isinstance(host, MemberHost)]
+        return not self._troubled and all(host.reachable(NETWORK_ID) for host in diallers)
 
     async def _start(self) -> None:
         first = self._duties[0].institution.name
@@ -206,6 +216,65 @@ class Standing:
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+
+class HttpHost:
+    """An HTTP interface in this process. An async context manager: entered when it listens."""
+
+    def __init__(self, app: FastAPI, host: str, port: int, setting: str = "BEZANT_API_PORT") -> None:
+        """`setting` is what chooses the port, for the sentence that says that it is busy."""
+        self._place = (host, port)
+        self._setting = setting
+        self._server = _Server(
+            uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=5)
+        )
+        self._serving: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Listen. Raises `PortBusy` or `CannotListen`."""
+        self._serving = asyncio.create_task(self._server.serve([self._listening()]))
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Accept no more, answer what was asked, end."""
+        self._server.should_exit = True
+        if self._serving is not None:
+            await self._serving
+
+    def _listening(self) -> socket.socket:
+        host, port = self._place
+        try:
+            return socket.create_server(
+                (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=1024
+            )
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise PortBusy(
+                    f"port {port} on {host} is busy: stop the other program or choose another port with {self._setting}"
+                ) from None
+            raise CannotListen(f"cannot listen on {host} port {port}: {error.strerror}") from None
+
+
+def http_host(standing: Standing, acquirer: str, bank: str, settings: Settings) -> HttpHost:
+    """The HTTP interface before two institutions that stand in this process."""
+    doors = Doors(
+        acquirer=standing.seats[acquirer].processor,
+        bank=standing.seats[bank].processor,
+        clock=standing.clock,
+        tokens=Tokens(settings.master_key_bytes()),
+        well=lambda: standing.well,
+    )
+    return HttpHost(create_app(doors), settings.listen_host, settings.api_port)
+
+
+class _Server(uvicorn.Server):
+    """Signals are the host's, not the HTTP interface's."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
 
 
 def _tell(what: str, error: Exception, wait: timedelta) -> None:

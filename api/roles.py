@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from sqlalchemy import Connection
+
 from api import plugins
 from api.settings import Settings
 from engine import acquirer, wallet
 from engine.database.institutions import Institution, InstitutionRole
 from engine.database.schema import ENGINE, SchemaPart
-from engine.ledger.audit import LEDGER_PROOFS, Proof
+from engine.ledger.audit import LEDGER_PROOFS, Figure, Proof
 from engine.ports import Clock, Door
 from engine.runtime.jobs import Job
 from engine.runtime.stage import Stage
@@ -75,13 +77,17 @@ Reachable = Callable[[str], bool]
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """One role. `host` is None for an institution that speaks by files alone."""
+    """One role. `host` is None for an institution that speaks by files alone.
+
+    `proofs` are what its book must prove by itself, `figures` what it shows to be compared with other books.
+    """
 
     name: InstitutionRole
     parts: tuple[SchemaPart, ...]
     stages: Callable[[Institution, Reachable], tuple[Stage, ...]]
     jobs: Callable[[Institution], tuple[Job, ...]]
     proofs: tuple[Proof, ...]
+    figures: Callable[[Institution, Connection], list[Figure]]
     host: Callable[[Place], Host] | None
 
 
@@ -166,6 +172,7 @@ def roles() -> dict[str, Role]:
             _issuer_stages,
             _issuer_jobs,
             (*LEDGER_PROOFS, *bank.ISSUER_PROOFS, *wallet.WALLET_PROOFS),
+            lambda _institution, connection: bank.issuer_figures(connection),
             MemberHost,
         ),
         Role(
@@ -174,6 +181,7 @@ def roles() -> dict[str, Role]:
             _acquirer_stages,
             _acquirer_jobs,
             (*LEDGER_PROOFS, *acquirer.ACQUIRER_PROOFS),
+            lambda _institution, connection: acquirer.acquirer_figures(connection),
             AcquirerHost,
         ),
     )

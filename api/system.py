@@ -8,7 +8,7 @@ simulator).
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -92,17 +92,28 @@ class System:
         self.roles = roles()
         self._revive = revive
 
+    def prepare(self) -> None:
+        """Have the tables that all institutions share, the clock among them. Again changes nothing."""
+        upgrade_public(self.database)
+
     def set_up(self, members: tuple[Institution, ...], opened_at: datetime) -> None:
         """Open these institutions, with their tables. Again changes nothing.
 
         Raises `BezantError` when a name or member id is taken by another.
         """
-        upgrade_public(self.database)
+        self.prepare()
         for institution in members:
+            parts = self.role_of(institution).parts
             try:
                 open_institution(self.database, institution, opened_at)
             except ValueError as refused:
                 raise BezantError(str(refused)) from None
+            upgrade(self.database, institution, parts)
+
+    def upgrade(self, members: Sequence[Institution]) -> None:
+        """Bring what all share, and the tables of these institutions, to what this program needs."""
+        self.prepare()
+        for institution in members:
             upgrade(self.database, institution, self.role_of(institution).parts)
 
     def revive(self) -> None:

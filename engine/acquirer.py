@@ -13,7 +13,7 @@ from engine.authorization.reversals import REVERSAL_REPEAT
 from engine.clearing import decide as clearing_rules
 from engine.clearing import model as clearing_model
 from engine.clearing import store as clearing_store
-from engine.clearing.jobs import clearing_steps, confirmation_step
+from engine.clearing.jobs import clearing_steps, confirmation_steps
 from engine.database.institutions import Institution
 from engine.ecommerce.store import ecommerce_stage
 from engine.ledger import store as ledger
@@ -26,7 +26,7 @@ from engine.runtime.stage import Stage
 from engine.settlement import decide as settlement_rules
 from engine.settlement import model as settlement_model
 from engine.settlement import store as settlement_store
-from engine.settlement.audit import ACQUIRER_PROOFS
+from engine.settlement.audit import ACQUIRER_PROOFS, acquirer_figures
 from engine.settlement.jobs import payout_steps, settlement_steps
 from engine.vocabulary.keys import KEYS
 from engine.vocabulary.messages import (
@@ -37,7 +37,7 @@ from engine.vocabulary.messages import (
     ReversalResponse,
 )
 
-__all__ = ["ACQUIRER_PROOFS", "TERMINALS", "acquirer_jobs", "acquirer_stages"]
+__all__ = ["ACQUIRER_PROOFS", "TERMINALS", "acquirer_figures", "acquirer_jobs", "acquirer_stages"]
 
 TERMINALS = "terminals"
 """The other end of the zone key under which an acquirer's terminals encrypt PIN blocks."""
@@ -101,15 +101,15 @@ def acquirer_jobs(
     settlement_format: SettlementFormat,
 ) -> tuple[Job, ...]:
     """The acquirer's day (docs/ARCHITECTURE.md). Jobs of the morning have the business date before."""
-    confirmation = confirmation_step(network_member_id, clearing_format)
+    confirmation = confirmation_steps(network_member_id, clearing_format)
     return (
         Job("clearing", "22:00", clearing_steps(network_member_id, clearing_format)),
-        Job("confirmation", "23:00", (confirmation,)),
+        Job("confirmation", "23:00", confirmation),
         Job(
             "settlement",
             "07:00",
             # Confirmations once more: what they cost must be in the books before a report is compared with them.
-            (confirmation, *settlement_steps(network_member_id, settlement_bank_id, settlement_format)),
+            (*confirmation, *settlement_steps(network_member_id, settlement_bank_id, settlement_format)),
             day_offset=-1,
         ),
         Job("payouts", "08:00", payout_steps(settlement_bank_id, settlement_format), day_offset=-1),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, text
 
-from engine.ledger.audit import Proof
+from engine.ledger.audit import Figure, Proof, figures
 from engine.ledger.chart import CUSTOMER_HELD, NETWORK_PAYABLE
 from issuer.authorization.decide import HOLD, HOLD_RELEASED
 from issuer.authorization.model import AuthorizationState
@@ -63,6 +63,13 @@ _BREAKS = text(
     " order by business_date, reference, kind"
 )
 
+_FIGURES = text(
+    "select 'net position ' || report_id as about, reported_minor as amount_minor, business_date || ' ' || asset as"
+    " cycle from settlements"
+    " union all select 'moved for ' || report_id, moved_minor, null from settlements where moved_minor is not null"
+    " union all select 'closing of statement ' || statement_id, closing_minor, null from statements order by 1"
+)
+
 _APPROVED = {"approved": AuthorizationState.APPROVED.value}
 _HOLD_KINDS = {"kinds": [HOLD, HOLD_RELEASED], "hold": HOLD}
 
@@ -113,6 +120,11 @@ def _settled(connection: Connection) -> Iterator[str]:
             f"{row.kind.replace('_', ' ')}: {row.reference} of {row.business_date}:"
             f" expected {row.expected_minor}, found {row.found_minor} {row.asset}"
         )
+
+
+def issuer_figures(connection: Connection) -> list[Figure]:
+    """What the network and the settlement bank must have in their books as well."""
+    return figures(connection, _FIGURES)
 
 
 ISSUER_PROOFS = (

@@ -23,7 +23,7 @@ from engine.vocabulary.decision import Answer
 from engine.vocabulary.errors import BezantError
 from engine.vocabulary.files import FileTotals
 from engine.vocabulary.settlement import BankStatement, SettlementReport
-from issuer.audit import ISSUER_PROOFS
+from issuer.audit import ISSUER_PROOFS, issuer_figures
 from issuer.authorization import decide as authorization_rules
 from issuer.authorization import store as authorization_store
 from issuer.authorization import verification
@@ -39,7 +39,7 @@ from issuer.clearing import store as clearing_store
 from issuer.clearing.model import KEYS as CLEARING_KEYS
 from issuer.clearing.model import SETTLEMENT_KEYS, CheckSettled
 
-__all__ = ["ISSUER_PROOFS", "issuer_jobs", "issuer_stages", "pin_zone"]
+__all__ = ["ISSUER_PROOFS", "issuer_figures", "issuer_jobs", "issuer_stages", "pin_zone"]
 
 NETWORK = "simnet"
 

@@ -27,7 +27,7 @@ PREPARED_STATEMENTS = (
 )
 
 _UNIQUE_VIOLATION = "23505"
-_UNDEFINED_TABLE = "42P01"
+UNDEFINED_TABLE = "42P01"
 # Serialization failure, deadlock; shutdown by the operator, crash of another session, starting up (PostgreSQL,
 # appendix A).
 _TRANSIENT = frozenset({"40001", "40P01", "57P01", "57P02", "57P03"})
@@ -143,7 +143,7 @@ class Database:
                     text("select login_role, database_url from public.institutions where name = :name"), {"name": name}
                 ).one_or_none()
         except DBAPIError as problem:
-            if sqlstate(problem) != _UNDEFINED_TABLE:
+            if sqlstate(problem) != UNDEFINED_TABLE:
                 raise
             row = None
         if row is None:

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection, Row, text
 from sqlalchemy.exc import DBAPIError
 
-from engine.database.connections import Database, UnknownInstitution, is_duplicate
+from engine.database.connections import UNDEFINED_TABLE, Database, UnknownInstitution, is_duplicate, sqlstate
 
 InstitutionRole = Literal["issuer", "acquirer", "network", "settlement_bank"]
 
@@ -93,10 +93,15 @@ def open_institution(database: Database, institution: Institution, opened_at: da
 
 
 def list_institutions(database: Database) -> list[Institution]:
-    """All of them, by name."""
-    with database.owner().connect() as connection:
-        rows = connection.execute(text(_SELECT + " order by name"))
-        return [_institution(row) for row in rows]
+    """All of them, by name; none in a database that nobody has set up."""
+    try:
+        with database.owner().connect() as connection:
+            rows = connection.execute(text(_SELECT + " order by name"))
+            return [_institution(row) for row in rows]
+    except DBAPIError as problem:
+        if sqlstate(problem) != UNDEFINED_TABLE:
+            raise
+        return []
 
 
 def find_institution(database: Database, name: str) -> Institution:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, Row, TextClause, text
 
 from engine.ledger import chain
 from engine.ledger.chart import CHART, Side
@@ -26,6 +26,24 @@ class Proof:
 
     name: str
     find: Callable[[Connection], Iterator[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """What an institution shows of its book to others: the same figure (`about`) is the same amount in all books.
+
+    Figures of one `cycle` that are taken once each sum to zero. Minor units.
+    """
+
+    about: str
+    amount_minor: int
+    cycle: str | None = None
+
+
+def figures(connection: Connection, statement: TextClause, **parameters: object) -> list[Figure]:
+    """The figures that a statement of `about`, `amount_minor` and `cycle` selects."""
+    rows = connection.execute(statement, parameters)
+    return [Figure(row.about, int(row.amount_minor), row.cycle) for row in rows]
 
 
 _DEBIT_CODES = [code for code, line in CHART.items() if line.side is Side.DEBIT]

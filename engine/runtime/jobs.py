@@ -26,6 +26,7 @@ from engine.database.tables import metadata
 from engine.runtime.files import Files
 from engine.runtime.stage import Outside
 from engine.vocabulary.decision import Answer
+from engine.vocabulary.errors import BezantError
 
 job_runs = Table(
     "job_runs",
@@ -47,6 +48,8 @@ _PLAN = text(
 _OPEN = text(
     "select job, business_date from job_runs where finished_at is null and due_at <= :now order by due_at, job"
 )
+_NOTED_ONE = text("select finished_at from job_runs where job = :job and business_date = :business_date")
+_HISTORY = text("select job, business_date, counts, finished_at from job_runs order by due_at desc, job limit :most")
 _CLAIM = text(
     "select steps_done, counts from job_runs"
     " where job = :job and business_date = :business_date and finished_at is null for update skip locked"
@@ -112,6 +115,16 @@ class JobRun:
     counts: dict[str, int]
 
 
+@dataclass(frozen=True, slots=True)
+class NotedRun:
+    """A run as it is noted: what its finished steps counted, and when the last one finished."""
+
+    job: str
+    business_date: date
+    counts: dict[str, int]
+    finished_at: datetime | None
+
+
 class Scheduler:
     """Plans and runs the jobs of one institution. Several may run against one database."""
 
@@ -155,6 +168,39 @@ class Scheduler:
                 break
             finished.append(run)
         return finished
+
+    def run(self, name: str, business_date: date, now: datetime) -> JobRun:
+        """Run one job for one business date, as a person asks for it.
+
+        Raises `BezantError` when there is no such job, when it is not due yet, was finished before, or is held by
+        another process.
+        """
+        institution = self._outside.institution.name
+        job = self._by_name.get(name)
+        if job is None:
+            raise BezantError(f"{institution} has no job {name!r}; it has {', '.join(self._by_name)}.")
+        what = f"The job {name} of {institution} for {business_date}"
+        self._plan(now)
+        with self._engine.connect() as connection:
+            noted = connection.execute(_NOTED_ONE, {"job": name, "business_date": business_date}).first()
+        if noted is None:
+            raise BezantError(f"{what} is not due.")
+        if noted.finished_at is not None:
+            raise BezantError(f"{what} was finished before: each business date is run once.")
+        finished = self._run(job, business_date, now)
+        if finished is None:
+            raise BezantError(f"{what} is being run by another process.")
+        return finished
+
+    def due_after(self, now: datetime) -> list[tuple[Job, datetime]]:
+        """Each job, and when it is due next."""
+        return [(job, job.fires_after(now, self._zone)) for job in self.jobs]
+
+    def history(self, most: int) -> list[NotedRun]:
+        """The last runs, newest first."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(_HISTORY, {"most": most}).all()
+        return [NotedRun(row.job, row.business_date, dict(row.counts), row.finished_at) for row in rows]
 
     def _last(self, connection: Connection, job: Job) -> datetime:
         last: datetime | None = connection.execute(_LAST, {"job": job.name}).scalar()

@@ -8,15 +8,15 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, text
 
-from engine.ledger.audit import Proof
+from engine.ledger.audit import Figure, Proof, figures
 from engine.ledger.chart import DISCOUNT_INCOME, MERCHANT_PAYABLE, NETWORK_RECEIVABLE, SETTLEMENT_BANK
 
 _PAYABLES = text(
     """
 with due as (
-    select account_id, sum(case when processing_code like '20%' then -amount_minor else amount_minor - discount_minor
-    end)
-           as minor from clearing_items group by account_id
+    select account_id, sum(case when processing_code like '20%' then -amount_minor
+           else amount_minor - discount_minor end) as minor
+    from clearing_items where state <> 'rejected' group by account_id
 ), paid as (
     select account_id, sum(amount_minor) as minor from payouts where state <> 'returned' group by account_id
 )
@@ -49,7 +49,8 @@ _RECEIVABLES = text(
     """
 with items as (
     select asset, sum(case when processing_code like '20%' then -amount_minor else amount_minor end) as presented,
-           sum(interchange_minor + network_fee_minor) as costs from clearing_items group by asset
+           sum(interchange_minor + network_fee_minor) as costs
+    from clearing_items where state <> 'rejected' group by asset
 ), settled as (
     select asset, sum(coalesce(received_minor, 0)) as received, sum(rounding_minor) as rounding
     from acquirer_settlements group by asset
@@ -63,9 +64,16 @@ where a.code = :code and a.balance_minor <> coalesce(i.presented, 0) - coalesce(
 )
 _DISCOUNTS = text(
     "select a.asset, a.balance_minor, coalesce(sum(i.discount_minor), 0) as expected from accounts a"
-    " left join clearing_items i on i.asset = a.asset where a.code = :code"
+    " left join clearing_items i on i.asset = a.asset and i.state <> 'rejected' where a.code = :code"
     " group by a.id, a.asset, a.balance_minor having a.balance_minor <> coalesce(sum(i.discount_minor), 0)"
     " order by a.asset"
+)
+_FIGURES = text(
+    "select 'net position ' || reference as about, reported_minor as amount_minor, business_date || ' ' || asset as"
+    " cycle from acquirer_settlements where reported_minor is not null"
+    " union all select 'moved for ' || reference, received_minor, null from acquirer_settlements"
+    " where received_minor is not null"
+    " union all select 'closing of statement ' || statement_id, closing_minor, null from acquirer_statements order by 1"
 )
 _LINEAGE = text(
     """
@@ -91,6 +99,14 @@ with newest as (
 select a.asset, a.balance_minor, coalesce(n.closing_minor, 0) - coalesce(u.minor, 0) as expected
 from accounts a left join newest n on n.asset = a.asset left join under_way u on u.asset = a.asset
 where a.code = :code and a.balance_minor <> coalesce(n.closing_minor, 0) - coalesce(u.minor, 0) order by a.asset
+"""
+)
+_UNANSWERED = text(
+    """
+select arn, state, amount_minor, asset, business_date from clearing_items
+where state = 'uncollected'
+   or (state = 'presented' and business_date <= (select max(business_date) from acquirer_settlements
+       where reported_minor is not null)) order by business_date, arn
 """
 )
 _BREAKS = text(
@@ -152,6 +168,15 @@ def _bank(connection: Connection) -> Iterator[str]:
         )
 
 
+def _answered(connection: Connection) -> Iterator[str]:
+    for row in connection.execute(_UNANSWERED):
+        item = f"clearing item {row.arn} of {row.amount_minor} ({row.asset}), presented on {row.business_date}"
+        if row.state == "uncollected":
+            yield f"{item}: the network does not take it, the merchant has been paid"
+        else:
+            yield f"{item}: the network has reported that date and said nothing of it"
+
+
 def _breaks(connection: Connection) -> Iterator[str]:
     for row in connection.execute(_BREAKS):
         yield (
@@ -160,11 +185,17 @@ def _breaks(connection: Connection) -> Iterator[str]:
         )
 
 
+def acquirer_figures(connection: Connection) -> list[Figure]:
+    """What the network and the settlement bank must have in their books as well."""
+    return figures(connection, _FIGURES)
+
+
 ACQUIRER_PROOFS = (
     Proof("each merchant is owed its items less fees and payouts", _payables),
     Proof("each presented payment is one item, posted once", _presented),
     Proof("discount income is the items' discounts", _discounts),
     Proof("the network receivable is what was presented less fees and settled", _receivables),
+    Proof("the network has answered each item", _answered),
     Proof("each payout is the sum of its items", _lineage),
     Proof("the settlement bank holds what it last stated less payouts under way", _bank),
     Proof("reports and statements agree with the books", _breaks),

@@ -1,0 +1,1 @@
+"""The commands of this package, a file for each word after `bezant`. They alone print."""

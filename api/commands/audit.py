@@ -1,0 +1,42 @@
+"""`bezant audit`: prove the books from their rows, or name the rows that contradict them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from engine.vocabulary.errors import BezantError
+
+commands = typer.Typer()
+
+
+@commands.command("audit")
+def audit_books(
+    institution: Annotated[str | None, typer.Option(help="Of this institution alone.")] = None,
+) -> None:
+    """Prove every book, and that the books agree; what contradicts is named by institution and row (exit status 1)."""
+    from api.audit import audit
+    from api.settings import load_settings
+    from api.system import opened
+
+    console = Console(highlight=False, soft_wrap=True)
+    table = Table("Book", "Proof", "", box=None)
+    failed = []
+    with opened(load_settings()) as system:
+        names = [one.name for one in system.institutions() if institution in (None, one.name)]
+        if not names:
+            wanted = "No institution is open" if institution is None else f"There is no institution {institution!r}"
+            raise BezantError(f"{wanted}: `bezant institutions setup` opens those of the world.")
+        for verdict in audit(system, [system.institution(name) for name in names]):
+            table.add_row(verdict.institution, verdict.proof, "proven" if verdict.proven else "[red]not proven[/red]")
+            failed += [] if verdict.proven else [verdict]
+    console.print(table)
+    for verdict in failed:
+        for finding in verdict.findings:
+            console.print(f"{verdict.institution}: {verdict.proof}: {finding}", markup=False)
+    if failed:
+        raise BezantError(f"The books are not proven: {len(failed)} of {table.row_count} proofs fail.")
+    console.print(f"Books proven: {table.row_count} proofs.")

@@ -1,0 +1,32 @@
+"""`bezant iso`: look into messages of ISO 8583."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from engine.vocabulary.errors import BezantError, FormatError
+
+commands = typer.Typer(name="iso", help="Look into messages of ISO 8583.", no_args_is_help=True)
+
+
+@commands.callback()
+def _root() -> None:
+    """Keeps `describe` a word of its own."""
+
+
+@commands.command("describe")
+def describe(
+    message: Annotated[list[str], typer.Argument(help="The message in hexadecimal; blanks do not matter.")],
+    dialect: Annotated[str, typer.Option(help="terminal, simnet or simnet_file.")] = "terminal",
+) -> None:
+    """Show a message element by element; card numbers, PIN block, track and chip data are masked."""
+    from gateways.iso8583.describe import describe_hex
+
+    try:
+        table = describe_hex("".join(message), dialect)
+    except FormatError as fault:
+        raise BezantError(f"This is no message that can be read: {fault}.") from None
+    Console(highlight=False).print(table)

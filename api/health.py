@@ -1,0 +1,80 @@
+"""How a host of this machine is. Who listens is asked over its own wire: an echo over ISO 8583, `/health` over HTTP.
+Who only dials, or speaks to nobody, leaves heartbeats.
+"""
+
+from __future__ import annotations
+
+import http.client
+from datetime import timedelta
+
+from api.clock import MachineClock, machine_now
+from api.heartbeats import Heartbeat
+from api.settings import Settings
+from engine.vocabulary.errors import BezantError
+from engine.vocabulary.messages import NetworkManagementRequest
+from gateways.asking import Asker
+from gateways.iso8583.matching import MANAGEMENT_KEY
+from gateways.iso8583.messages import to_fields
+from gateways.iso8583.session import ECHO
+from gateways.iso8583.specifications import SIMNET, TERMINAL, Specification
+
+PATIENCE = timedelta(seconds=3)
+
+
+def heartbeat(host: str, bank: str, settings: Settings) -> Heartbeat | None:
+    """The heartbeat that this kind of host leaves; None for one that can be called."""
+    match host:
+        case "issuer":
+            return Heartbeat(settings.data_folder, f"issuer-{bank}")
+        case "jobs":
+            return Heartbeat(settings.data_folder, "jobs")
+        case _:
+            return None
+
+
+async def trouble(host: str, bank: str, settings: Settings) -> str | None:
+    """What is wrong with a host of this machine, in words; None when it is well."""
+    where = "127.0.0.1" if settings.listen_host in ("0.0.0.0", "::") else settings.listen_host  # noqa: S104, compared
+    match host:
+        case "api":
+            return http_trouble(where, settings.api_port)
+        case "acquirer":
+            return await echo_trouble(where, settings.pos_port, TERMINAL)
+        case "network":
+            return await echo_trouble(where, settings.network_port, SIMNET)
+        case _:
+            left = heartbeat(host, bank, settings)
+            assert left is not None, "who cannot be called leaves heartbeats"
+            return left.trouble(machine_now())
+
+
+async def echo_trouble(host: str, port: int, specification: Specification) -> str | None:
+    """Ask for an echo (0800 with DE 70 = 301), which every listener of ours answers before anything else."""
+    clock = MachineClock()
+    asker = Asker(host, port, specification, key_elements=MANAGEMENT_KEY, clock=clock, timeout=PATIENCE)
+    echo = NetworkManagementRequest(
+        stan="000001", transmitted_at=clock.now().replace(microsecond=0), information_code=ECHO, member_id=""
+    )
+    try:
+        await asker.open()
+        reply = await asker.ask(to_fields(echo))
+    except TimeoutError:
+        return f"{host} port {port} does not answer an echo in {PATIENCE.seconds} seconds"
+    except BezantError as error:
+        return str(error)
+    finally:
+        await asker.close()
+    return None if reply.get("39") == "00" else f"{host} port {port} answers an echo with DE 39 = {reply.get('39')}"
+
+
+def http_trouble(host: str, port: int) -> str | None:
+    """Get `/health`."""
+    asking = http.client.HTTPConnection(host, port, timeout=PATIENCE.seconds)
+    try:
+        asking.request("GET", "/health")
+        status = asking.getresponse().status
+    except (OSError, http.client.HTTPException) as error:
+        return f"nobody answers at {host} port {port} ({type(error).__name__})"
+    finally:
+        asking.close()
+    return None if status == http.HTTPStatus.OK else f"{host} port {port} answers /health with {status}"
