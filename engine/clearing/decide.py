@@ -2,7 +2,8 @@
 costs. Pure.
 
 Hard cases: a payment asked to be presented twice, or reversed just before the cut-off (refused, by its state); a
-confirmation twice (its key), with other amounts (its fingerprint), or of an item that we never presented (refused); a
+confirmation twice (its key), with other amounts (its fingerprint), or of an item that we never presented (refused); an
+item that the network does not take (booked back; once the merchant is paid it stays in the receivable, named); a
 refund (everything turned round, but the discount of the purchase is not given back, and the refund itself bears
 none); an amount of interchange that rounds to nothing (no posting).
 """
@@ -20,9 +21,12 @@ from engine.clearing.model import (
     ConfirmItem,
     ItemConfirmed,
     ItemPresented,
+    ItemRejected,
     ItemState,
+    ItemUncollected,
     PaymentPresented,
     PresentPayment,
+    RejectItem,
     SendFile,
     id_of_item,
 )
@@ -43,7 +47,11 @@ from engine.vocabulary.postings import Posting, PostingOutcome
 
 
 def decide(
-    book: str, member_id: str, state: State, request: PresentPayment | ConfirmItem | SendFile, now: datetime
+    book: str,
+    member_id: str,
+    state: State,
+    request: PresentPayment | ConfirmItem | RejectItem | SendFile,
+    now: datetime,
 ) -> Decision:
     """The rules of clearing of the acquirer `member_id`, in its book."""
     match request:
@@ -51,6 +59,8 @@ def decide(
             return _present(book, member_id, state, request)
         case ConfirmItem():
             return _confirm(book, state, request)
+        case RejectItem():
+            return _reject(book, state, request)
         case SendFile():
             return Decision(
                 messages=(Message(to=request.recipient_id, body=request.file, durable=True),), answer=Answer("queued")
@@ -109,7 +119,8 @@ def _confirm(book: str, state: State, request: ConfirmItem) -> Decision:
     item = state.find(ClearingItem, "arn", request.arn)
     if item is None:
         return _refused("unknown_item")
-    assert item.state is ItemState.PRESENTED, "an item's key is its ARN: it is confirmed once"
+    if item.state is not ItemState.PRESENTED:
+        return _refused(f"item_is_{item.state}")
     confirmed = replace(
         item,
         state=ItemState.CONFIRMED,
@@ -117,6 +128,7 @@ def _confirm(book: str, state: State, request: ConfirmItem) -> Decision:
         interchange_minor=round_half_even(Decimal(request.interchange)),
         network_fee=request.network_fee,
         network_fee_minor=round_half_even(Decimal(request.network_fee)),
+        settled_on=request.business_date,
     )
     receivable = account_id(book, NETWORK_RECEIVABLE, item.asset)
     interchange_expense = account_id(book, INTERCHANGE_EXPENSE, item.asset)
@@ -129,6 +141,28 @@ def _confirm(book: str, state: State, request: ConfirmItem) -> Decision:
     if (outcome := rules.check(state, postings)) is not PostingOutcome.OK:
         return _refused(outcome)
     return Decision(events=(ItemConfirmed(subject=confirmed),), postings=postings, answer=Answer("confirmed"))
+
+
+def _reject(book: str, state: State, request: RejectItem) -> Decision:
+    item = state.find(ClearingItem, "arn", request.arn)
+    if item is None:
+        return _refused("unknown_item")
+    if item.state is not ItemState.PRESENTED:
+        return _refused(f"item_is_{item.state}")
+    if item.payout_id is not None:
+        uncollected = replace(item, state=ItemState.UNCOLLECTED)
+        return Decision(events=(ItemUncollected(subject=uncollected),), answer=Answer("uncollected"))
+    receivable = account_id(book, NETWORK_RECEIVABLE, item.asset)
+    income = account_id(book, DISCOUNT_INCOME, item.asset)
+    amount_minor, on = -item.amount_minor if item.is_refund else item.amount_minor, request.business_date
+    postings = (
+        *_both_ways(amount_minor, item.account_id, receivable, "item rejected", item, on=on),
+        *_both_ways(item.discount_minor, income, item.account_id, "discount of a rejected item", item, on=on),
+    )
+    if (outcome := rules.check(state, postings)) is not PostingOutcome.OK:
+        return _refused(outcome)
+    rejected = replace(item, state=ItemState.REJECTED)
+    return Decision(events=(ItemRejected(subject=rejected),), postings=postings, answer=Answer("rejected"))
 
 
 def _both_ways(

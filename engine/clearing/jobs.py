@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.clearing import store
-from engine.clearing.model import ConfirmItem, PresentPayment, SendFile
+from engine.clearing.model import ConfirmItem, PresentPayment, RejectItem, SendFile
 from engine.ports import ClearingFormat
 from engine.runtime.batch import UNAVAILABLE
 from engine.runtime.files import register
@@ -15,10 +15,12 @@ from engine.runtime.inbox import take_in
 from engine.runtime.jobs import JobContext, Step
 from engine.vocabulary.errors import BezantError, FormatError
 from engine.vocabulary.files import FileTotals, Outgoing
+from engine.vocabulary.messages import Presentment
 
 CLEARING = "clearing"
 CONFIRMED = "confirmed"
-"""Kinds of file: to the network, and back from it with what each item costs."""
+REJECTED = "rejected"
+"""Kinds of file: to the network, and back from it with what each item costs, or with those that do not count."""
 
 
 def clearing_steps(network_member_id: str, clearing_format: ClearingFormat) -> tuple[Step, ...]:
@@ -54,13 +56,17 @@ def clearing_steps(network_member_id: str, clearing_format: ClearingFormat) -> t
     return (Step("present", present), Step("send", send))
 
 
-def confirmation_step(network_member_id: str, clearing_format: ClearingFormat) -> Step:
-    """The step that takes in the network's `confirmed-*` files, late ones included."""
+def confirmation_steps(network_member_id: str, clearing_format: ClearingFormat) -> tuple[Step, ...]:
+    """The steps that take in the network's `confirmed-*` and `rejected-*` files, late ones included."""
 
-    def read(path: Path) -> tuple[FileTotals, list[ConfirmItem]]:
+    def from_network(path: Path) -> tuple[FileTotals, list[Presentment]]:
         totals, items = clearing_format.read(path)
         if totals.sender_id != network_member_id:
             raise FormatError("sender", "is not the network")
+        return totals, items
+
+    def confirmed(path: Path) -> tuple[FileTotals, list[ConfirmItem]]:
+        totals, items = from_network(path)
         return totals, [
             ConfirmItem(
                 arn=item.arn,
@@ -71,7 +77,14 @@ def confirmation_step(network_member_id: str, clearing_format: ClearingFormat) -
             for item in items
         ]
 
-    return Step("confirm", lambda context: take_in(context, CONFIRMED, read))
+    def rejected(path: Path) -> tuple[FileTotals, list[RejectItem]]:
+        totals, items = from_network(path)
+        return totals, [RejectItem(arn=item.arn, business_date=item.business_date) for item in items]
+
+    return (
+        Step("confirm", lambda context: take_in(context, CONFIRMED, confirmed)),
+        Step("reject", lambda context: take_in(context, REJECTED, rejected)),
+    )
 
 
 def send_file(context: JobContext, name: str, totals: FileTotals, fill: Callable[[Path], None]) -> None:

@@ -19,15 +19,25 @@ from engine.vocabulary.messages import REFUND
 
 
 class ItemState(StrEnum):
-    """Whether the network has said what an item costs."""
+    """What the network has said of an item.
+
+    - `presented`: nothing yet;
+    - `confirmed`: what it costs, and on which date it settles;
+    - `rejected`: that it does not count; the merchant is owed nothing for it;
+    - `uncollected`: the same, after the merchant was paid: it stays in the network receivable, for a person to settle.
+    """
 
     PRESENTED = "presented"
     CONFIRMED = "confirmed"
+    REJECTED = "rejected"
+    UNCOLLECTED = "uncollected"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClearingItem:
     """One item of a clearing file, presented once and for ever known by its `arn`. Amounts are minor units of `asset`.
+
+    `business_date` is the clearing date of our file, `settled_on` the network's, which takes in a late file later.
 
     `interchange` and `network_fee` are what the network computed, in minor units with six decimals as text, signed
     from the acquirer's debt; `*_minor` the same as booked, each rounded half to even. `payout_id` is the payout that
@@ -52,6 +62,7 @@ class ClearingItem:
     network_fee: str | None
     network_fee_minor: int
     payout_id: UUID | None
+    settled_on: date | None = None
 
     @property
     def is_refund(self) -> bool:
@@ -61,6 +72,8 @@ class ClearingItem:
     @property
     def due_to_merchant_minor(self) -> int:
         """What the item adds to what the merchant is owed; negative for a refund."""
+        if self.state is ItemState.REJECTED:
+            return 0
         return -self.amount_minor if self.is_refund else self.amount_minor - self.discount_minor
 
 
@@ -74,11 +87,19 @@ class PresentPayment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfirmItem:
-    """What the network says an item costs. Answered "confirmed" or "refused" with `unknown_item`."""
+    """What the network says an item costs, which it settles on `business_date`. Answered "confirmed" or "refused"."""
 
     arn: str
     interchange: str
     network_fee: str
+    business_date: date
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectItem:
+    """The network does not take an item. Answered "rejected", "uncollected", or "refused" with reasons."""
+
+    arn: str
     business_date: date
 
 
@@ -95,6 +116,7 @@ KEYS: Mapping[type, KeyRule] = {
     # presented once is held by its state and by the identifier of its item.
     PresentPayment: KeyRule("present_payment", ("payment_id", "business_date"), ()),
     ConfirmItem: KeyRule("confirm_item", ("arn",), ("interchange", "network_fee")),
+    RejectItem: KeyRule("reject_item", ("arn",), ()),
     SendFile: KeyRule("send_file", ("file.name", "recipient_id"), ()),
 }
 
@@ -112,6 +134,16 @@ class ItemPresented(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemConfirmed(Event):
     """The network has accepted an item and said what it costs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemRejected(Event):
+    """The network does not take an item: what was booked for it is booked back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemUncollected(Event):
+    """The network does not take an item that the merchant has been paid for."""
 
 
 def id_of_item(institution: str, payment_id: UUID) -> UUID:

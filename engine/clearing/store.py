@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, Column, Connection, Date, Index, Table, Text,
 
 from engine.authorization.store import payment_rows
 from engine.clearing.entry_mode import clearing_entry_mode
-from engine.clearing.model import ClearingItem, ConfirmItem, PresentPayment, SendFile, id_of_item
+from engine.clearing.model import ClearingItem, ConfirmItem, PresentPayment, RejectItem, SendFile, id_of_item
 from engine.crypto.door import Hsm
 from engine.database.nouns import NounRows
 from engine.database.tables import metadata
@@ -47,8 +47,10 @@ clearing_items = Table(
     Column("network_fee", Text),
     Column("network_fee_minor", BigInteger, nullable=False),
     Column("payout_id", Uuid),
+    Column("settled_on", Date),
     Index("clearing_items_by_date", "business_date", "arn"),
     Index("clearing_items_to_pay", "merchant", postgresql_where=text("payout_id is null")),
+    Index("clearing_items_by_settlement", "settled_on"),
     Index("clearing_items_by_payout", "payout_id"),
 )
 
@@ -71,11 +73,14 @@ _PAGE = text(
 
 
 def load(
-    book: str, connection: Connection, requests: Sequence[PresentPayment | ConfirmItem | SendFile], state: State
+    book: str,
+    connection: Connection,
+    requests: Sequence[PresentPayment | ConfirmItem | RejectItem | SendFile],
+    state: State,
 ) -> set[UUID]:
     """Lock the payments to be presented and the items named, read the merchants; the accounts of all of them."""
     presented = [request.payment_id for request in requests if isinstance(request, PresentPayment)]
-    arns = {request.arn for request in requests if isinstance(request, ConfirmItem)}
+    arns = {request.arn for request in requests if isinstance(request, ConfirmItem | RejectItem)}
     payments = payment_rows.lock(connection, sorted(set(presented)))
     for payment in payments:
         state.put(payment)
@@ -84,11 +89,13 @@ def load(
         state.put(item)
     accounts = {state.need(Merchant, payment.merchant).account_id for payment in payments}
     accounts |= _own(book, {payment.asset for payment in payments}, NETWORK_RECEIVABLE, DISCOUNT_INCOME)
-    confirmed = item_rows.lock(connection, sorted(arns), by="arn")
-    for item in confirmed:
+    named = item_rows.lock(connection, sorted(arns), by="arn")
+    for item in named:
         state.put(item)
-    own_codes = (NETWORK_RECEIVABLE, INTERCHANGE_EXPENSE, NETWORK_FEE_EXPENSE)
-    return accounts | _own(book, {item.asset for item in confirmed}, *own_codes)
+    rejected = {request.arn for request in requests if isinstance(request, RejectItem)}
+    accounts |= {item.account_id for item in named if item.arn in rejected}
+    own_codes = (NETWORK_RECEIVABLE, INTERCHANGE_EXPENSE, NETWORK_FEE_EXPENSE, DISCOUNT_INCOME)
+    return accounts | _own(book, {item.asset for item in named}, *own_codes)
 
 
 def _own(book: str, assets: set[str], *codes: int) -> set[UUID]:

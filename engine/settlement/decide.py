@@ -234,6 +234,9 @@ class _Reading:
     def _matched(self, settlement: Settlement) -> Settlement:
         """The settlement with its state, once the network and the bank have both spoken."""
         reported, received = settlement.reported_minor, settlement.received_minor
+        if reported == 0 and received is None:
+            # Nothing to move: the bank has nothing to say.
+            received = 0
         if reported is None or received is None or settlement.state is SettlementState.BROKEN:
             return settlement
         if reported == received:

@@ -96,11 +96,12 @@ break_rows = NounRows(SettlementBreak, settlement_breaks)
 
 _UNPAID = text(
     "select id, merchant from clearing_items where merchant = any(:merchants) and payout_id is null"
+    " and state <> 'rejected'"
     " order by id for update"
 )
 _TO_PAY = text(
     "select merchant from clearing_items where payout_id is null and business_date <= :on"
-    " group by merchant having sum(case when processing_code like '20%' then -amount_minor"
+    " and state <> 'rejected' group by merchant having sum(case when processing_code like '20%' then -amount_minor"
     " else amount_minor - discount_minor end) > 0 order by merchant"
 )
 _POSITION = text(
@@ -111,7 +112,7 @@ _POSITION = text(
     " coalesce(sum(interchange_minor), 0) as interchange_minor,"
     " coalesce(sum(cast(network_fee as numeric)), 0) as fee, coalesce(sum(network_fee_minor), 0) as fee_minor"
     " from (select *, processing_code like '20%' as credit from clearing_items"
-    " where business_date = :on and asset = :asset) items"
+    " where settled_on = :on and asset = :asset) items"
 )
 _PAYOUTS = text(
     "select id, deposit_reference, amount_minor, asset from payouts where business_date = :on order by asset, id"

@@ -7,177 +7,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
-from itertools import count
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import text
 
-from engine.acquirer import ACQUIRER_PROOFS, acquirer_jobs
 from engine.authorization.model import PaymentState
-from engine.clearing.interchange import interchange, network_fee, rounding_leg
 from engine.database.connections import Database
 from engine.ledger import chart
-from engine.ledger.audit import LEDGER_PROOFS
-from engine.ports import ClearingFormat
-from engine.runtime.files import Files
-from engine.runtime.jobs import JobRun, Scheduler
-from engine.settlement.store import read_breaks
 from engine.vocabulary.files import FileTotals, Outgoing
-from engine.vocabulary.identifiers import Pan
-from engine.vocabulary.messages import REFUND, AuthorizationRequest, Presentment
-from engine.vocabulary.money import Money, round_half_even
-from engine.vocabulary.settlement import BankStatement, PayoutInstructions, SettlementReport, StatementLine
+from engine.vocabulary.messages import Presentment
+from engine.vocabulary.money import Money
 from gateways.clearing_files import ClearingFiles
 from gateways.settlement_files import SettlementFiles
-from tests.engine.acquiring import SHOP, Acquirer, approval, completion_of, purchase, reversal_of
-
-_numbers = count(1)
-DAY = date(2026, 3, 2)
-NETWORK, BANK = "900000", "900001"
-CREDIT_CARD = Pan("5100020000000008")
-
-
-class Day:
-    """An acquirer with files; the network and the settlement bank are played by the test."""
-
-    def __init__(self, database: Database, folder: Path) -> None:
-        number = next(_numbers)
-        self.member_id = f"2000{number:02d}"
-        self.acquirer = Acquirer(database, f"day{number}", self.member_id)
-        self.files = Files(folder, self.acquirer.institution.name)
-        self.statements = 0
-        self.closing_minor = 0
-
-    def scheduler(self, clearing_format: ClearingFormat | None = None) -> Scheduler:
-        """As a process would have it, resumed from the rows."""
-        processor = self.acquirer.processor
-        institution = self.acquirer.institution
-        return Scheduler(
-            acquirer_jobs(institution, NETWORK, BANK, clearing_format or ClearingFiles(), SettlementFiles()),
-            engine=processor.engine,
-            outside=processor.outside,
-            execute=processor.execute,
-            files=self.files,
-            since=datetime(2026, 3, 2, 10, 0, tzinfo=UTC),
-        )
-
-    def until(self, hour: int, minute: int = 0, day: int = 2) -> list[JobRun]:
-        """Everything due by then, at that time."""
-        at = datetime(2026, 3, day, hour, minute, tzinfo=UTC)
-        self.acquirer.clock.move(at - self.acquirer.clock.now())
-        return self.scheduler().run_due(at)
-
-    def take(self, amount_minor: int, **changes: Any) -> AuthorizationRequest:
-        """One approved payment."""
-        amount = Money(amount_minor, "USD")
-        request = purchase(acquirer_id=self.member_id, amount=amount, **changes)
-        self.acquirer.processor.execute([request, approval(request)])
-        return request
-
-    def presentments(self) -> list[Presentment]:
-        """What the network reads."""
-        _, items = ClearingFiles().read(self.files.folder("out") / f"clearing-{DAY}-{self.member_id}.ipm")
-        return items
-
-    def confirm(self, items: Iterable[Presentment]) -> list[Presentment]:
-        """The network's file with what each item costs."""
-        confirmed = [
-            replace(item, interchange=str(interchange(item)), network_fee=str(network_fee(item))) for item in items
-        ]
-        totals, _ = ClearingFiles().read(self.files.folder("out") / f"clearing-{DAY}-{self.member_id}.ipm")
-        answer = replace(
-            totals,
-            file_id=f"confirmed-{self.member_id}",
-            kind="confirmed",
-            sender_id=NETWORK,
-            recipient_id=self.member_id,
-        )
-        ClearingFiles().write(self.files.folder("in") / f"confirmed-{DAY}-{self.member_id}.ipm", answer, confirmed)
-        return confirmed
-
-    def report(self, items: Iterable[Presentment], **changes: Any) -> SettlementReport:
-        """The network's report of these items."""
-        every = list(items)
-        sold = [item.amount.amount_minor for item in every if item.processing_code[:2] != REFUND]
-        refunded = [item.amount.amount_minor for item in every if item.processing_code[:2] == REFUND]
-        costs = [[-interchange(item) for item in every], [-network_fee(item) for item in every]]
-        exact = [sum(each, Decimal(0)) for each in costs]
-        booked = [round_half_even(each) for each in exact]
-        report = SettlementReport(
-            report_id=f"R-{DAY}-{self.member_id}",
-            business_date=DAY,
-            network_id=NETWORK,
-            member_id=self.member_id,
-            asset="USD",
-            purchases_count=len(sold),
-            purchases_minor=sum(sold),
-            credits_count=len(refunded),
-            credits_minor=-sum(refunded),
-            interchange_exact=f"{exact[0]:.6f}",
-            interchange_booked_minor=booked[0],
-            network_fee_exact=f"{exact[1]:.6f}",
-            network_fee_booked_minor=booked[1],
-            rounding_minor=sum(map(rounding_leg, costs)),
-            net_position_minor=sum(sold) - sum(refunded) + sum(booked),
-        )
-        report = replace(report, **changes)
-        SettlementFiles().write(self.files.folder("in") / report.file_name, report)
-        return report
-
-    def state(self, *lines: StatementLine, **changes: Any) -> BankStatement:
-        """A statement of the settlement bank."""
-        self.statements += 1
-        closing = self.closing_minor + sum(line.amount_minor for line in lines)
-        statement = BankStatement(
-            statement_id=f"S-{self.member_id}-{self.statements}",
-            number=self.statements,
-            business_date=DAY,
-            bank_id=BANK,
-            depositor_id=self.member_id,
-            asset="USD",
-            opening_minor=self.closing_minor,
-            closing_minor=closing,
-            lines=lines,
-        )
-        statement = replace(statement, **changes)
-        self.closing_minor = statement.closing_minor
-        SettlementFiles().write(self.files.folder("in") / statement.file_name, statement)
-        return statement
-
-    def instructions(self) -> PayoutInstructions:
-        """What the bank is asked to pay."""
-        name = f"payouts-{DAY}-{self.member_id}-USD.txt"
-        return SettlementFiles().read(self.files.folder("out") / name, PayoutInstructions)
-
-    def balances(self) -> dict[int, int]:
-        """Balances by chart code, zeros left out."""
-        with self.acquirer.processor.engine.connect() as connection:
-            rows = connection.execute(text("select code, sum(balance_minor) from accounts group by code"))
-            return {code: int(balance) for code, balance in rows if balance}
-
-    def findings(self) -> list[str]:
-        """What the proofs find."""
-        with self.acquirer.processor.engine.connect() as connection:
-            return [
-                f"{proof.name}: {found}"
-                for proof in (*LEDGER_PROOFS, *ACQUIRER_PROOFS)
-                for found in proof.find(connection)
-            ]
-
-    def reasons(self) -> list[str]:
-        """The disagreements kept."""
-        with self.acquirer.processor.engine.connect() as connection:
-            return [one.reason for one in read_breaks(connection)]
-
-    def through_clearing(self) -> list[Presentment]:
-        """To the end of the evening, everything confirmed."""
-        self.until(22)
-        items = self.confirm(self.presentments())
-        self.until(23)
-        return items
+from tests.engine.acquiring import SHOP, approval, completion_of, purchase, reversal_of
+from tests.engine.settlement.day import BANK, CREDIT_CARD, DAY, NETWORK, Day, line
 
 
 @pytest.fixture
@@ -185,8 +29,16 @@ def day(database: Database, tmp_path: Path) -> Day:
     return Day(database, tmp_path)
 
 
-def line(reference: str, amount_minor: int, kind: str = "settlement") -> StatementLine:
-    return StatementLine(reference=reference, kind=kind, amount_minor=amount_minor, counterpart=NETWORK)
+@pytest.fixture(scope="module")
+def finished(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Day:
+    """A day that is over, one payment, everything proven."""
+    day = Day(database, tmp_path_factory.mktemp("finished"))
+    day.take(10_000)
+    items = day.through_clearing()
+    report = day.report(items)
+    day.state(line(report.report_id, report.net_position_minor))
+    day.until(9, day=3)
+    return day
 
 
 def test_the_days_money_ends_where_the_design_says(day: Day) -> None:
@@ -207,7 +59,7 @@ def test_the_days_money_ends_where_the_design_says(day: Day) -> None:
     assert report.net_position_minor == 9_870
     day.state(line(report.report_id, 9_870))
     runs = day.until(7, day=3)
-    assert runs[-1].counts == {"confirm": 0, "reports": 1, "statements": 1}
+    assert runs[-1].counts == {"confirm": 0, "reject": 0, "reports": 1, "statements": 1}
     assert runs[-1].business_date == DAY
     assert chart.NETWORK_RECEIVABLE not in day.balances()
     day.until(8, day=3)
@@ -306,6 +158,50 @@ def test_an_item_that_the_network_left_out_is_a_break_that_stays_in_the_receivab
     assert "report_net_position_minor" in day.reasons()
     assert day.balances()[chart.NETWORK_RECEIVABLE] > 0
     assert {found.partition(":")[0] for found in day.findings()} == {"reports and statements agree with the books"}
+
+
+def test_a_file_that_the_network_takes_in_a_day_late_settles_with_that_day(day: Day) -> None:
+    day.take(10_000)
+    day.until(22)
+    nothing = day.report([])
+    day.until(9, day=3)
+    assert [found.partition(":")[0] for found in day.findings()] == ["the network has answered each item"]
+    items = day.confirm(day.presentments(), on=date(2026, 3, 3))
+    report = day.report(items, report_id="R-late", business_date=date(2026, 3, 3))
+    day.state(line(report.report_id, report.net_position_minor))
+    day.until(9, day=4)
+    assert nothing.net_position_minor == 0
+    assert (day.reasons(), day.findings()) == ([], [])
+    assert chart.NETWORK_RECEIVABLE not in day.balances()
+
+
+def test_an_item_that_the_network_rejects_is_booked_back_and_not_paid(day: Day) -> None:
+    day.take(10_000)
+    day.take(1_000, processing_code="200000")
+    day.take(500)
+    day.until(22)
+    bad = [item for item in day.presentments() if item.amount.amount_minor != 500]
+    day.reject(bad)
+    kept = day.confirm(item for item in day.presentments() if item.amount.amount_minor == 500)
+    day.until(23)
+    assert (day.balances()[chart.MERCHANT_PAYABLE], day.balances()[chart.DISCOUNT_INCOME]) == (480, 20)
+    report = day.report(kept)
+    day.state(line(report.report_id, report.net_position_minor))
+    day.until(9, day=3)
+    assert [each.amount_minor for each in day.instructions().lines] == [480]
+    assert chart.NETWORK_RECEIVABLE not in day.balances()
+    assert day.findings() == []
+
+
+def test_an_item_rejected_after_its_merchant_was_paid_stays_in_the_receivable_and_is_named(day: Day) -> None:
+    day.take(10_000)
+    day.until(22)
+    day.until(9, day=3)
+    day.reject(day.presentments())
+    day.until(9, day=4)
+    assert day.balances()[chart.NETWORK_RECEIVABLE] == 10_000
+    (found,) = day.findings()
+    assert found.endswith("the network does not take it, the merchant has been paid")
 
 
 def test_a_movement_that_was_not_reported_so_is_booked_and_kept_as_a_break(day: Day) -> None:
@@ -416,33 +312,18 @@ def test_a_missing_statement_and_a_payout_of_another_amount_are_breaks(day: Day)
         ("update acquirer_settlements set received_minor = 0", "presented less fees and settled comes to 9870"),
         ("update acquirer_statements set closing_minor = 0", "settlement bank in USD"),
         ("delete from merchants", "belongs to no merchant"),
+        (
+            "insert into entries select chain, sequence, position + 100, request_id, line + 100, debit, credit,"
+            " amount_minor, kind, subject_id, effective_on, forced, corrects, debit_number + 100,"
+            " credit_number + 100, debit_after, credit_after, debit_held_after, credit_held_after, occurred_at"
+            " from entries where kind = 'purchase'",
+            "was posted 2 times, in all 20000",
+        ),
     ],
 )
-def test_what_is_planted_in_the_rows_is_named(day: Day, planted: str, named: str) -> None:
-    day.take(10_000)
-    items = day.through_clearing()
-    report = day.report(items)
-    day.state(line(report.report_id, report.net_position_minor))
-    day.until(9, day=3)
-    assert day.findings() == []
-    with day.acquirer.processor.engine.begin() as connection:
-        connection.execute(text(planted))
-    assert [found for found in day.findings() if named in found]
-
-
-def test_a_doubled_presentment_in_the_books_is_named(day: Day) -> None:
-    day.take(10_000)
-    day.through_clearing()
-    with day.acquirer.processor.engine.begin() as connection:
-        connection.execute(
-            text(
-                "insert into entries select chain, sequence, position + 100, request_id, line + 100, debit, credit,"
-                " amount_minor, kind, subject_id, effective_on, forced, corrects, debit_number + 100,"
-                " credit_number + 100, debit_after, credit_after, debit_held_after, credit_held_after, occurred_at"
-                " from entries where kind = 'purchase'"
-            )
-        )
-    assert [found for found in day.findings() if "was posted 2 times, in all 20000" in found]
+def test_what_is_planted_in_the_rows_is_named(finished: Day, planted: str, named: str) -> None:
+    assert finished.findings() == []
+    assert [found for found in finished.findings(planted) if named in found]
 
 
 def test_a_confirmed_file_from_a_stranger_is_refused_whole(day: Day) -> None:
