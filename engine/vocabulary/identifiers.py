@@ -8,6 +8,7 @@ an index.
 
 from __future__ import annotations
 
+from base64 import b32encode
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -36,13 +37,13 @@ STATIC = date(1, 1, 1)
 
 
 def network_reference(acquirer_id: str, terminal_id: str, stan: str, transmitted_at: datetime) -> str:
-    """The network's own reference of a transaction (DE 63 in simnet): 15 characters, `S` and 14 digits.
+    """The network's own reference of a transaction (DE 63 in simnet): 15 characters, `S` and 14 of base 32 (70 bits).
 
     Derived from what a request (0100) and the original data of its reversal (DE 90) both carry, so that a reversal
     which overtakes its request names the same transaction.
     """
     material = _SEPARATOR.join((acquirer_id, terminal_id.strip(), stan, transmitted_at.isoformat())).encode()
-    return f"S{int.from_bytes(blake2b(material, digest_size=8).digest(), 'big') % 10**14:014d}"
+    return "S" + b32encode(blake2b(material, digest_size=9).digest()).decode()[:14]
 
 
 @final
