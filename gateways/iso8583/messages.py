@@ -2,8 +2,8 @@
 where.
 
 One table serves both dialects, since they name the same elements. What differs is what a peer may leave out: a
-terminal need not know its acquirer's id (DE 32), its merchant's category (DE 18) or how its name is printed (DE 43);
-a member of the network must say all of them.
+terminal need not know its acquirer's id (DE 32), its merchant's category (DE 18), how its name is printed (DE 43), or
+give a retrieval reference (DE 37), which its acquirer then assigns; a member of the network must say all of them.
 
 DE 7 has no year and no zone: it is UTC, and means the instant nearest to now. A message whose mandatory element is
 missing or wrong raises `FormatError` naming it; the gateway answers DE 39 = 30.
@@ -188,7 +188,7 @@ def _sent(
         "7": transmission(message.transmitted_at),
         "11": message.stan,
         "32": message.acquirer_id,
-        "37": message.rrn.ljust(12),
+        **_given("37", message.rrn and message.rrn.ljust(12)),
         "41": message.terminal_id.ljust(8),
     }
 
@@ -339,7 +339,7 @@ def _read_authorization_request(read: _Reader) -> AuthorizationRequest:
         mcc=read.from_member("18"),
         stan=read.need("11"),
         transmitted_at=read.transmitted_at(),
-        rrn=read.need("37"),
+        rrn=read.from_member("37"),
         pan=pan,
         expiry=expiry,
         processing_code=read.need("3"),
@@ -375,7 +375,7 @@ def _read_reversal(read: _Reader) -> ReversalAdvice:
         merchant_id=read.need("42"),
         stan=read.need("11"),
         transmitted_at=read.transmitted_at(),
-        rrn=read.need("37"),
+        rrn=read.from_member("37"),
         pan=read.pan(),
         processing_code=read.need("3"),
         amount=read.amount(),
@@ -409,7 +409,7 @@ def _read_completion(read: _Reader) -> CompletionAdvice:
         merchant_id=read.need("42"),
         stan=read.need("11"),
         transmitted_at=read.transmitted_at(),
-        rrn=read.need("37"),
+        rrn=read.from_member("37"),
         pan=read.pan(),
         amount=read.amount(),
         original=read.original(),
