@@ -222,7 +222,8 @@ class HttpHost:
     """An HTTP interface in this process. An async context manager: entered when it listens."""
 
     def __init__(self, app: FastAPI, host: str, port: int, setting: str = "BEZANT_API_PORT") -> None:
-        """`setting` is what chooses the port, for the sentence that says that it is busy."""
+        """Port 0 takes a free one; `port` says which. `setting` is what chooses it, for when it is busy."""
+        self.port = port
         self._place = (host, port)
         self._setting = setting
         self._server = _Server(
@@ -232,7 +233,9 @@ class HttpHost:
 
     async def __aenter__(self) -> Self:
         """Listen. Raises `PortBusy` or `CannotListen`."""
-        self._serving = asyncio.create_task(self._server.serve([self._listening()]))
+        listening = self._listening()
+        self.port = listening.getsockname()[1]
+        self._serving = asyncio.create_task(self._server.serve([listening]))
         return self
 
     async def __aexit__(
