@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, text
 
-from engine.ledger.audit import Proof
+from engine.database.institutions import Institution
+from engine.ledger.audit import Figure, Proof, figures
 from engine.ledger.chart import MEMBER_POSITION, NETWORK_FEE_INCOME, ROUNDING
 from engine.vocabulary.messages import REFUND
 from simulator.network.clearing.model import ItemState
+from simulator.network.settlement.model import PositionState
 
 _ACCEPTED = {"accepted": ItemState.ACCEPTED.value, "refund": REFUND, "position": MEMBER_POSITION}
 
@@ -56,6 +58,29 @@ _DAYS = text(
     " select d.business_date, d.asset, d.net, d.gross, d.fees, d.rounding, coalesce(m.income, 0) as income,"
     " coalesce(m.left_over, 0) as left_over from day d left join moved m using (business_date, asset) order by 1, 2"
 )
+
+
+_FIGURES = text(
+    "select 'net position ' || report_id as about, net_position_minor as amount_minor,"
+    " business_date || ' ' || asset as cycle from net_positions"
+    " union all select 'moved for ' || report_id, settled_minor, null from net_positions where state = :settled"
+    " union all select 'share of ' || :network || ' ' || e.effective_on || ' ' || a.asset,"
+    " sum(case when e.credit = a.id then e.amount_minor else -e.amount_minor end), e.effective_on || ' ' || a.asset"
+    " from entries e join accounts a on a.id in (e.debit, e.credit) and a.code in (:income_code, :rounding_code)"
+    " group by e.effective_on, a.asset order by 1"
+)
+
+
+def network_figures(institution: Institution, connection: Connection) -> list[Figure]:
+    """What members have in their books as well, and what of each day stays with the network."""
+    return figures(
+        connection,
+        _FIGURES,
+        settled=PositionState.SETTLED.value,
+        network=institution.name,
+        income_code=NETWORK_FEE_INCOME,
+        rounding_code=ROUNDING,
+    )
 
 
 def _each_item_once(connection: Connection) -> Iterator[str]:

@@ -11,7 +11,7 @@ from engine.ports import ClearingFormat, SettlementFormat
 from engine.runtime.jobs import Job
 from engine.runtime.stage import Stage
 from simulator.closing import DAY_CLOSE
-from simulator.network.audit import NETWORK_PROOFS
+from simulator.network.audit import NETWORK_PROOFS, network_figures
 from simulator.network.clearing import decide as clearing_rules
 from simulator.network.clearing import store as clearing_store
 from simulator.network.clearing.jobs import clearing_job
@@ -31,7 +31,7 @@ from simulator.network.switching.model import ISSUER_TIMEOUT, REVERSAL_REPEAT
 from simulator.network.switching.model import KEYS as SWITCHING_KEYS
 from simulator.sending import SENDING
 
-__all__ = ["NETWORK_PROOFS", "network_jobs", "network_stages"]
+__all__ = ["NETWORK_PROOFS", "network_figures", "network_jobs", "network_stages"]
 
 
 def network_stages(institution: Institution, reachable: Callable[[str], bool]) -> tuple[Stage, ...]:

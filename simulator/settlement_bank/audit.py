@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, text
 
-from engine.ledger.audit import Proof
+from engine.database.institutions import Institution
+from engine.ledger.audit import Figure, Proof, figures
 
 _GAPS = text(
     "select statement_id, expected, opening_minor, before, closing_minor, moved from ("
@@ -25,6 +26,17 @@ _UNBOOKED = text(
     " left join entries e on e.subject_id = m.id group by m.id, m.kind, m.state"
     " having count(e.subject_id) <> case when m.state = 'returned' then 2 else 1 end order by m.id"
 )
+
+
+_FIGURES = text(
+    "select 'closing of statement ' || :bank || '-' || statement_id as about, closing_minor as amount_minor,"
+    " null as cycle from bank_statements order by 1"
+)
+
+
+def settlement_bank_figures(institution: Institution, connection: Connection) -> list[Figure]:
+    """What depositors have in their books as well."""
+    return figures(connection, _FIGURES, bank=institution.member_id)
 
 
 def _statements(connection: Connection) -> Iterator[str]:

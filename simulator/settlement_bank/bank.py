@@ -13,10 +13,10 @@ from simulator.closing import DAY_CLOSE
 from simulator.sending import SENDING
 from simulator.settlement_bank import decide as rules
 from simulator.settlement_bank import jobs, store
-from simulator.settlement_bank.audit import SETTLEMENT_BANK_PROOFS
+from simulator.settlement_bank.audit import SETTLEMENT_BANK_PROOFS, settlement_bank_figures
 from simulator.settlement_bank.model import KEYS
 
-__all__ = ["SETTLEMENT_BANK_PROOFS", "settlement_bank_jobs", "settlement_bank_stages"]
+__all__ = ["SETTLEMENT_BANK_PROOFS", "settlement_bank_figures", "settlement_bank_jobs", "settlement_bank_stages"]
 
 
 def settlement_bank_stages(institution: Institution) -> tuple[Stage, ...]:
