@@ -1,0 +1,1 @@
+"""The revisions of the issuer's tables (`engine.database.schema`)."""
