@@ -32,7 +32,8 @@ from api.app import create_app
 from api.clock import WorldClock, machine_now
 from api.doors import Doors
 from api.heartbeats import Heartbeat
-from api.roles import NETWORK_ID, Host, MemberHost, Place
+from api.members import NETWORK_ID
+from api.roles import Host, MemberHost, Place
 from api.settings import Settings
 from api.system import Seat, System
 from api.tokens import Tokens

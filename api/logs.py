@@ -26,6 +26,10 @@ _GROUPED = re.compile(r"(?<!\d)\d{4}[ -]\d{4,6}[ -]\d{4,5}(?:[ -]\d{1,7})?(?!\d)
 _DIGITS = re.compile(r"\d{13,}")
 
 
+QUIET_LIBRARIES = ("alembic", "apscheduler", "asyncio", "uvicorn")
+"""Libraries that tell every step they take: heard from warnings on, unless everything is wanted."""
+
+
 def mask(text: str) -> str:
     """`text` with everything that looks like a card number cut to its first six and last four digits.
 
@@ -103,6 +107,8 @@ def set_up_logs(level: str, log_format: Literal["console", "json"], stream: Text
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
+    for library in QUIET_LIBRARIES:
+        logging.getLogger(library).setLevel(logging.NOTSET if level == "debug" else max(root.level, logging.WARNING))
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

@@ -15,6 +15,7 @@ from typing import Protocol
 from sqlalchemy import Connection
 
 from api import plugins
+from api.members import NETWORK_ID, SETTLEMENT_BANK_ID
 from api.settings import Settings
 from engine import acquirer, wallet
 from engine.database.institutions import Institution, InstitutionRole
@@ -32,11 +33,22 @@ from gateways.settlement_files import SettlementFiles
 from issuer import bank
 from issuer.tables import metadata as issuer_metadata
 
+__all__ = [
+    "ISSUER",
+    "NETWORK_ID",
+    "ROLES",
+    "SETTLEMENT_BANK_ID",
+    "AcquirerHost",
+    "Host",
+    "MemberHost",
+    "Place",
+    "Reachable",
+    "Role",
+    "roles",
+]
+
 ROLES = "bezant.roles"
 """Entry points of this group are `Role` objects."""
-
-NETWORK_ID = "900000"
-SETTLEMENT_BANK_ID = "900001"
 
 ISSUER = SchemaPart("issuer", issuer_metadata, Path(bank.__file__).parent / "migrations")
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from api.roles import NETWORK_ID, SETTLEMENT_BANK_ID, Host, Role, roles
+from api.members import NETWORK, NETWORK_ID, OUR_ACQUIRER, OUR_BANK, SETTLEMENT_BANK, SETTLEMENT_BANK_ID
+from api.roles import Host, Role, roles
 from api.settings import Settings
 from engine.crypto.hsm import SoftwareHsm
 from engine.database.connections import Database
@@ -29,16 +30,15 @@ from engine.vocabulary.decision import Message
 from engine.vocabulary.errors import BezantError
 from engine.vocabulary.files import Outgoing
 
-OUR_BANK = "bank"
-OUR_ACQUIRER = "acquirer"
+__all__ = ["MEMBERS", "OUR_ACQUIRER", "OUR_BANK", "Outward", "Seat", "System", "opened", "role_secret"]
 
 MEMBERS: tuple[Institution, ...] = (
     Institution.named(OUR_BANK, "100001", "issuer", "UTC"),
     Institution.named("northbank", "100002", "issuer", "America/New_York"),
     Institution.named("southbank", "100003", "issuer", "UTC"),
     Institution.named(OUR_ACQUIRER, "200001", "acquirer", "UTC"),
-    Institution.named("simnet", NETWORK_ID, "network", "UTC"),
-    Institution.named("settlement", SETTLEMENT_BANK_ID, "settlement_bank", "UTC"),
+    Institution.named(NETWORK, NETWORK_ID, "network", "UTC"),
+    Institution.named(SETTLEMENT_BANK, SETTLEMENT_BANK_ID, "settlement_bank", "UTC"),
 )
 """The institutions of a world as it is set up (docs/ARCHITECTURE.md)."""
 

@@ -51,10 +51,10 @@ def listed() -> None:
     from api.settings import load_settings
     from api.system import opened
 
-    table = Table("Name", "Member id", "Role", "Time zone", "Schema", "Login role", box=None)
+    table = Table("Name", "Member id", "Role", "Time zone", box=None)
     with opened(load_settings()) as system:
         for one in system.institutions():
-            table.add_row(one.name, one.member_id, one.role, one.time_zone, one.schema_name, one.login_role)
+            table.add_row(one.name, one.member_id, one.role, one.time_zone)
     Console(highlight=False).print(table)
 
 

@@ -51,12 +51,12 @@ def health(host: Which, institution: Whose = None) -> None:
     import asyncio
 
     from api.health import trouble
+    from api.members import OUR_BANK
     from api.settings import load_settings
-    from api.system import OUR_BANK
 
     found = asyncio.run(trouble(host.value, institution or OUR_BANK, load_settings()))
     if found is not None:
-        raise BezantError(f"The host {host.value} is not well: {found}.")
+        raise BezantError(f"The host {host.value} is not well: {found}")
     Console(highlight=False).print(f"The host {host.value} is well.")
 
 
@@ -65,8 +65,8 @@ async def _serve(system: System, host: HostName, name: str | None) -> None:
 
     from api.health import heartbeat
     from api.hosts import Duty, Standing, http_host, stopping
+    from api.members import OUR_ACQUIRER, OUR_BANK
     from api.roles import MemberHost
-    from api.system import OUR_ACQUIRER, OUR_BANK
 
     bank, acquirer = name or OUR_BANK, OUR_ACQUIRER
     match host:
@@ -100,7 +100,7 @@ async def _serve(system: System, host: HostName, name: str | None) -> None:
 
 def _one(system: System, role: str, name: str | None) -> Institution:
     """The institution to serve: the one of that name, else the only one of the role, else ours."""
-    from api.system import OUR_ACQUIRER, OUR_BANK
+    from api.members import OUR_ACQUIRER, OUR_BANK
 
     of_role = [one.name for one in system.institutions() if one.role == role]
     ours = [one for one in of_role if one in (OUR_BANK, OUR_ACQUIRER)]
@@ -110,5 +110,5 @@ def _one(system: System, role: str, name: str | None) -> Institution:
         raise BezantError(f"Say which {role} to serve with --institution ({listed}).")
     institution = system.institution(choice[0])
     if institution.role != role:
-        raise BezantError(f"{institution.name} is a {institution.role} and cannot be served as {role}.")
+        raise BezantError(f"{institution.name} has the role {institution.role} and cannot be served as {role}.")
     return institution
