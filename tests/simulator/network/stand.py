@@ -152,12 +152,12 @@ class Stand:
         opened = self.bank.processor.execute([OpenDeposit(*deposit) for deposit in amounts.items()])
         assert {answer.code for answer in opened if answer} == {"opened"}
 
-    def play_until(self, at: datetime) -> list[JobRun]:
-        """Run every job due until `at`, network and bank in order of time."""
+    def play_until(self, at: datetime, *seats: Seat) -> list[JobRun]:
+        """Run every job due until `at`, in order of time: network and bank, or these."""
         runs: list[JobRun] = []
         while self.clock.now() < at:
             self.clock.move(min(timedelta(minutes=30), at - self.clock.now()))
-            for seat in (self.network, self.bank):
+            for seat in seats or (self.network, self.bank):
                 runs += seat.scheduler.run_due(self.clock.now())
                 seat.processor.tick()
         return runs
