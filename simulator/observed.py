@@ -6,10 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Engine, text
+from sqlalchemy import text
 
-from engine.ledger.chart import CHART, Side
+from api.system import Seat
+from engine.database.institutions import InstitutionRole
+from engine.ledger.chart import CHART, NETWORK_FEE_INCOME, ROUNDING, Side
 from simulator.auditor_books import Books
+
+Seats = Mapping[str, Seat]
+"""The institutions of a world, by name."""
 
 _WALLETS: Final = text(
     "select c.handle, a.balance_minor as available, h.balance_minor as held"
@@ -34,6 +39,7 @@ _TRIAL: Final = text(
     "select code, asset, sum(balance_minor) as balance, count(*) as accounts from accounts group by code, asset"
     " having sum(balance_minor) <> 0 order by code, asset"
 )
+_OWN: Final = text("select coalesce(sum(balance_minor), 0) from accounts where code = :code")
 _INTEREST_BOOKED: Final = text("select coalesce(sum(booked_minor), 0) from accrual_books")
 
 
@@ -61,44 +67,65 @@ class Cleared:
     discount_minor: int
 
 
-def books(issuers: Mapping[str, Engine], acquirer: Engine) -> Books:
-    """The books in the terms of the auditor: those of the banks, by name, and of the acquirer."""
+def books(seats: Seats) -> Books:
+    """The books of all institutions in the terms of the auditor."""
     wallets: dict[str, tuple[int, int]] = {}
-    positions: dict[str, int] = {}
+    net: dict[str, int] = {}
     interest: dict[str, int] = {}
-    for name, engine in issuers.items():
-        wallets |= {row.handle.removeprefix("@"): (row.available, row.held) for row in _rows(engine, _WALLETS)}
-        interest |= {row.handle.removeprefix("@"): row.earned_micro for row in _rows(engine, _INTEREST)}
-        positions[name] = int(_one(engine, _ISSUERS_POSITION) or 0)
-    positions["acquirer"] = int(_one(acquirer, _ACQUIRERS_POSITION) or 0)
-    payouts = {row.merchant_id: int(row.paid) for row in _rows(acquirer, _PAYOUTS)}
-    return Books(wallets=wallets, payouts=payouts, net_positions=positions, interest_micro=interest)
+    payouts: dict[str, int] = {}
+    for name, seat in seats.items():
+        if seat.institution.role == "issuer":
+            wallets |= {row.handle.removeprefix("@"): (row.available, row.held) for row in _rows(seat, _WALLETS)}
+            interest |= {row.handle.removeprefix("@"): row.earned_micro for row in _rows(seat, _INTEREST)}
+            net[name] = int(_one(seat, _ISSUERS_POSITION) or 0)
+        elif seat.institution.role == "acquirer":
+            payouts |= {row.merchant_id: int(row.paid) for row in _rows(seat, _PAYOUTS)}
+            net[name] = int(_one(seat, _ACQUIRERS_POSITION) or 0)
+    return Books(wallets=wallets, payouts=payouts, net_positions=net, interest_micro=interest)
 
 
-def cleared(acquirer: Engine) -> Cleared:
+def net_positions(seats: Seats, own: Books) -> dict[str, int]:
+    """What each member receives in the day's settlement, and what the network keeps: fees, less what rounding cost."""
+    network = with_role(seats, "network")
+    kept = _own(network, NETWORK_FEE_INCOME) - _own(network, ROUNDING)
+    return {**own.net_positions, network.institution.name: kept}
+
+
+def cleared(seats: Seats) -> Cleared:
     """What was presented, and what it cost."""
-    (row,) = _rows(acquirer, _CLEARED)
+    (row,) = _rows(with_role(seats, "acquirer"), _CLEARED)
     return Cleared(*map(int, row))
 
 
-def interest_booked_minor(bank: Engine) -> int:
-    """Interest that the bank's ledger shows as accrued, in whole minor units."""
-    return int(_one(bank, _INTEREST_BOOKED))
+def interest_booked_minor(seats: Seats) -> int:
+    """Interest that the banks' ledgers show as accrued, in whole minor units."""
+    return sum(int(_one(seat, _INTEREST_BOOKED)) for seat in seats.values() if seat.institution.role == "issuer")
 
 
-def trial_balance(book: Engine) -> list[TrialLine]:
+def trial_balance(seat: Seat) -> list[TrialLine]:
     """Every code of a book that holds something, in order."""
     return [
         TrialLine(row.code, CHART[row.code].name, CHART[row.code].side, row.asset, int(row.balance), row.accounts)
-        for row in _rows(book, _TRIAL)
+        for row in _rows(seat, _TRIAL)
     ]
 
 
-def _rows(engine: Engine, query: Any) -> Any:
-    with engine.connect() as connection:
+def with_role(seats: Seats, role: InstitutionRole) -> Seat:
+    """The one institution that has the role."""
+    (found,) = (seat for seat in seats.values() if seat.institution.role == role)
+    return found
+
+
+def _rows(seat: Seat, query: Any) -> Any:
+    with seat.processor.engine.connect() as connection:
         return connection.execute(query).all()
 
 
-def _one(engine: Engine, query: Any) -> Any:
-    with engine.connect() as connection:
+def _own(seat: Seat, code: int) -> int:
+    with seat.processor.engine.connect() as connection:
+        return int(connection.execute(_OWN, {"code": code}).scalar_one())
+
+
+def _one(seat: Seat, query: Any) -> Any:
+    with seat.processor.engine.connect() as connection:
         return connection.execute(query).scalar()

@@ -1,0 +1,58 @@
+"""The simulator's commands: `bezant demo`. The wall clock is looked at here, to say how long the world took."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from simulator.faults import Level
+
+LARGEST_DAY = 10_000
+
+commands = typer.Typer(help="The simulated world.")
+
+
+@commands.command("demo")
+def demo(
+    seed: Annotated[int, typer.Option(help="The same seed plays the same world.")] = 7,
+    payments: Annotated[int, typer.Option(min=1, max=LARGEST_DAY, help="How many card payments the day has.")] = 1_500,
+    faults: Annotated[Level, typer.Option(help="How much goes wrong on the wires.")] = Level.USUAL,
+    json: Annotated[Path | None, typer.Option(help="Write the figures here, for machines.")] = None,
+) -> None:
+    """Play one simulated business day and the following settlement, and prove every book of it."""
+    import asyncio
+    import sys
+    from json import dumps
+    from time import monotonic
+
+    from rich.console import Console
+
+    from api.hosts import SWITCH_INTERVAL_S
+    from api.settings import load_settings
+    from engine.vocabulary.errors import BezantError
+    from simulator.demo import demonstrate, fresh_system
+    from simulator.screen import screen
+
+    if json is not None and not json.parent.is_dir():
+        raise BezantError(f"There is no folder {json.parent} to write the figures to.")
+    began = monotonic()
+    console = Console(highlight=False)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    with console.status("starting the database") as status, fresh_system(load_settings()) as system:
+        figures = asyncio.run(
+            demonstrate(
+                system,
+                seed=seed,
+                payments=payments,
+                level=faults,
+                tell=lambda what: status.update(f"{monotonic() - began:3.0f} s  {what}"),
+                elapsed=lambda: monotonic() - began,
+            )
+        )
+    console.print(screen(figures))
+    if json is not None:
+        json.write_text(dumps(figures.as_json(), indent=2) + "\n", "utf-8")
+    if not figures.proven:
+        raise typer.Exit(1)
