@@ -255,6 +255,21 @@ def test_a_step_that_crashed_is_run_again_and_does_nothing_twice(stand: Stand) -
     assert stand.findings() == []
 
 
+def test_a_batch_of_items_gives_the_same_facts_as_items_one_by_one(database: Database, tmp_path: Path) -> None:
+    together, alone = Stand(database, tmp_path / "together"), Stand(database, tmp_path / "alone")
+    items = [AcceptItem(one, "a file", DAY) for one in [*ITEMS, ITEMS[0], item(8, 1, prefix="49999999")]]
+    facts = []
+    for stand, batches in ((together, [items]), (alone, [[one] for one in items])):
+        stand.open()
+        answers = [answer for batch in batches for answer in stand.network.processor.execute(batch)]
+        positions = [stand.position(member_id) for member_id in (BANK, NORTHBANK, ACQUIRER)]
+        kept = rows(
+            stand, "select arn, issuer_id, amount_minor, interchange, network_fee_minor, state from items order by arn"
+        )
+        facts.append((answers, positions, kept))
+    assert facts[0] == facts[1]
+
+
 def movement(stand: Stand, line: int, **changes: Any) -> BookMovement:
     told = report(stand, BANK)
     return replace(
