@@ -1,4 +1,7 @@
-"""A terminal that shares nothing with us: pyiso8583, a specification of its own after ISO 8583:1987, and a socket."""
+"""A terminal that shares nothing with us: pyiso8583, a specification of its own after ISO 8583:1987, and a socket.
+
+Its PIN pad is the cryptography library's Triple DES.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from itertools import count
 from typing import Any
 
 import iso8583
+from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
+from cryptography.hazmat.primitives.ciphers import Cipher, modes
 
 Fields = dict[str, str]
 
@@ -48,13 +53,14 @@ PATIENCE_S = 20
 _traces = count(1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Card:
-    """What a terminal reads off a card."""
+    """What a terminal reads off a card, and what its holder types."""
 
     pan: str
     expiry: str
     track2: str
+    pin: str = ""
 
 
 class Terminal:
@@ -65,10 +71,13 @@ class Terminal:
         address: tuple[str, int],
         terminal_id: str,
         merchant_id: str,
+        pin_key: bytes,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        """`pin_key` is the PIN pad's: 16 bytes, Triple DES."""
         self.terminal_id = terminal_id
         self.merchant_id = merchant_id
+        self._pin_key = pin_key
         self._now = now
         self._socket = socket.create_connection(address, timeout=PATIENCE_S)
         self._unread = b""
@@ -86,7 +95,7 @@ class Terminal:
     # --- what a terminal says ---
 
     def purchase(self, card: Card, amount_minor: int, **changes: str) -> Fields:
-        """A new 0100 for a stripe that was read."""
+        """A new 0100 for a stripe that was read, without a PIN. `changes` are elements as `de35`."""
         fields = self._begun("0100") | {
             "2": card.pan,
             "3": "000000",
@@ -98,6 +107,14 @@ class Terminal:
             "49": "840",
         }
         return {**fields, **{key.removeprefix("de"): value for key, value in changes.items()}}
+
+    def purchase_with_pin(self, card: Card, amount_minor: int, pin: str | None = None) -> Fields:
+        """The same with the PIN that was typed (None: the right one), as a PIN block of ISO 9564-1 format 0."""
+        typed = card.pin if pin is None else pin
+        block = int(f"0{len(typed)}{typed}".ljust(16, "F"), 16) ^ int(card.pan[-13:-1], 16)
+        encryptor = Cipher(TripleDES(self._pin_key + self._pin_key[:8]), modes.ECB()).encryptor()
+        encrypted = encryptor.update(block.to_bytes(8, "big")) + encryptor.finalize()
+        return self.purchase(card, amount_minor, de52=encrypted.hex().upper())
 
     def reversal(self, of: Fields) -> Fields:
         """A new 0400 that takes a request back."""

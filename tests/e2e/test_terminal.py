@@ -8,7 +8,7 @@ import pytest
 
 from engine.database.institutions import list_institutions
 from tests.e2e.terminal import Card, Fields, Terminal, answers, encoded
-from tests.e2e.world import World, until
+from tests.e2e.world import World, findings, until
 
 RICH_MINOR = 2_000_000
 """More than anybody has."""
@@ -60,6 +60,14 @@ def test_a_stripe_with_another_verification_value_is_declined(world: World, term
     reply = terminal.ask(terminal.purchase(card, 500, de35=card.track2[:-3] + wrong))
     assert reply["39"] == "82"
     assert _authorization(world, reply) == ("declined", 0)
+
+
+def test_a_pin_is_verified_by_the_issuer_after_two_translations(world: World, terminal: Terminal) -> None:
+    card = _card(world, 2, "northbank")
+    assert terminal.ask(terminal.purchase_with_pin(card, 600))["39"] == "00"
+    wrong = f"{(int(card.pin) + 1) % 10_000:04d}"
+    assert terminal.ask(terminal.purchase_with_pin(card, 601, pin=wrong))["39"] == "55"
+    assert terminal.ask(terminal.purchase_with_pin(card, 602))["39"] == "00"
 
 
 def test_a_card_of_nobody_is_declined_by_the_network(terminal: Terminal) -> None:
@@ -146,4 +154,4 @@ def test_afterwards_every_book_is_proven(world: World, terminal: Terminal) -> No
     """Last in this file: after all that was sent above, whatever it was."""
     assert len(list_institutions(world.system.database)) == 6
     assert terminal.ask(terminal.purchase(_card(world), 1))["39"] == "00"
-    assert world.findings() == []
+    assert findings(world.system) == []

@@ -22,6 +22,8 @@ from api.clock import WorldClock
 from api.hosts import Duty, Standing
 from api.roles import AcquirerHost
 from api.system import MEMBERS, OUR_ACQUIRER, Seat, System
+from engine.acquirer import TERMINALS
+from engine.crypto.keys import pair_name, zone_key_of_test_world
 from engine.database.institutions import move_clock_offset, read_clock_offset
 from simulator import opening
 from simulator.chance import Chance
@@ -35,6 +37,7 @@ ORDER = ("simnet", "settlement", OUR_ACQUIRER, *ACCOUNT_RANGES)
 """Who listens starts before who dials."""
 _IDS = {member.name: member.member_id for member in MEMBERS}
 _PAUSE_S = 0.02
+_SETTLED_WITHIN = timedelta(hours=48)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,36 @@ def open_world(system: System, people_each: int = 4) -> Opened:
 
 
 def _card(plastic: Plastic) -> Card:
-    return Card(plastic.pan.clear, plastic.expiry, plastic.track2.clear)
+    return Card(plastic.pan.clear, plastic.expiry, plastic.track2.clear, plastic.pin)
+
+
+def settle(system: System) -> None:
+    """Let two days pass in which nobody buys anything: every job of every institution at its time, no wires."""
+    clock = WorldClock(system.database.owner())
+    institutions = {one.name: one for one in system.institutions()}
+    seats = [system.seat(institutions[name], clock=clock) for name in ORDER]
+    end = clock.now() + _SETTLED_WITHIN
+    while (due := min(at for seat in seats if (at := seat.scheduler.next_due()) is not None)) <= end:
+        move(system, max(due - clock.now(), timedelta(0)))
+        clock.refresh()
+        for seat in seats:
+            seat.scheduler.run_due(clock.now())
+            seat.processor.tick()
+
+
+def move(system: System, by: timedelta) -> None:
+    """Move the world's clock forward, for every process of the installation."""
+    with system.database.owner().begin() as connection:
+        move_clock_offset(connection, read_clock_offset(connection) + by // timedelta(microseconds=1))
+
+
+def findings(system: System) -> list[str]:
+    """What the audit of the whole installation finds; nothing, when every book is proven."""
+    return [
+        f"{verdict.institution}, {verdict.proof}: {finding}"
+        for verdict in audit(system, system.institutions())
+        for finding in verdict.findings
+    ]
 
 
 class World:
@@ -136,7 +168,9 @@ class World:
     def terminal(self, number: int = 1) -> Terminal:
         """A till of the first shop, connected."""
         shop = self.opened.population.shops[0]
-        return Terminal(self.pos_address, shop.terminals[number - 1], shop.merchant_id)
+        master_key = self.system.settings.master_key_bytes()
+        pin_key = zone_key_of_test_world(master_key, pair_name(OUR_ACQUIRER, TERMINALS))
+        return Terminal(self.pos_address, shop.terminals[number - 1], shop.merchant_id, pin_key)
 
     @property
     def pos_address(self) -> tuple[str, int]:
@@ -157,12 +191,9 @@ class World:
         """An institution that stands here."""
         return self._standing.result().seats[name]
 
-    # --- time ---
-
     def move(self, by: timedelta) -> None:
-        """Move the world's clock forward, for every process of the installation."""
-        with self.system.database.owner().begin() as connection:
-            move_clock_offset(connection, read_clock_offset(connection) + by // timedelta(microseconds=1))
+        """Move the world's clock forward. Here that is seen at once, in other processes within a second."""
+        move(self.system, by)
         self._standing.result().clock.refresh()
 
     # --- books ---
@@ -176,14 +207,6 @@ class World:
         """The one value that a query finds."""
         (row,) = self.rows(institution, query, **parameters)
         return row[0]
-
-    def findings(self) -> list[str]:
-        """What the audit of the whole installation finds; nothing, when every book is proven."""
-        return [
-            f"{verdict.institution}, {verdict.proof}: {finding}"
-            for verdict in audit(self.system, self.system.institutions())
-            for finding in verdict.findings
-        ]
 
     def _run(self) -> None:
         try:
