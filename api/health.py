@@ -21,20 +21,20 @@ from gateways.iso8583.specifications import SIMNET, TERMINAL, Specification
 PATIENCE = timedelta(seconds=3)
 
 
-def heartbeat(host: str, bank: str, settings: Settings) -> Heartbeat | None:
-    """The heartbeat that this kind of host leaves; None for one that can be called."""
+def heartbeats(host: str, bank: str, settings: Settings) -> tuple[Heartbeat, ...]:
+    """The heartbeats that this kind of host leaves: none if it can be called."""
     match host:
         case "issuer":
-            return Heartbeat(settings.data_folder, f"issuer-{bank}")
+            return (Heartbeat(settings.data_folder, f"issuer-{bank}"),)
         case "jobs":
-            return Heartbeat(settings.data_folder, "jobs")
+            return (Heartbeat(settings.data_folder, "jobs"),)
         case _:
-            return None
+            return ()
 
 
 async def trouble(host: str, bank: str, settings: Settings) -> str | None:
     """What is wrong with a host of this machine, in words; None when it is well."""
-    where = "127.0.0.1" if settings.listen_host in ("0.0.0.0", "::") else settings.listen_host  # noqa: S104, compared
+    where = settings.called_host
     match host:
         case "api":
             return http_trouble(where, settings.api_port)
@@ -43,8 +43,7 @@ async def trouble(host: str, bank: str, settings: Settings) -> str | None:
         case "network":
             return await echo_trouble(where, settings.network_port, SIMNET)
         case _:
-            left = heartbeat(host, bank, settings)
-            assert left is not None, "who cannot be called leaves heartbeats"
+            (left,) = heartbeats(host, bank, settings)
             return left.trouble(machine_now())
 
 

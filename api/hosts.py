@@ -85,7 +85,7 @@ class Standing:
         duties: Sequence[Duty],
         *,
         wires: Wires | None = None,
-        heartbeat: Heartbeat | None = None,
+        heartbeats: Sequence[Heartbeat] = (),
     ) -> None:
         """`duties` in the order to start in: who listens before who dials."""
         self.clock: WorldClock
@@ -94,7 +94,7 @@ class Standing:
         self._system = system
         self._duties = tuple(duties)
         self._wires = wires or Wires()
-        self._heartbeat = heartbeat
+        self._heartbeats = tuple(heartbeats)
         self._threads = ThreadPoolExecutor(THREADS_EACH * len(duties) + 1, thread_name_prefix="host")
         self._writers: dict[str, asyncio.Future[None]] = {}
         self._repeating: list[asyncio.Task[None]] = []
@@ -127,6 +127,12 @@ class Standing:
             if writer.done():
                 writer.result()
 
+    async def becomes_well(self, stop: asyncio.Event) -> bool:
+        """Wait until all is well, or until `stop` is set; whether it is well."""
+        while not (self.well or stop.is_set()):
+            await self.clock.sleep_until(self.clock.now() + TICK_APART)
+        return self.well
+
     @property
     def well(self) -> bool:
         """Whether all that repeats succeeds, and who dials the network is signed on."""
@@ -151,8 +157,8 @@ class Standing:
             await host.close()
         # A job's step that is under way comes to its end.
         await asyncio.to_thread(self._threads.shutdown)
-        if self._heartbeat is not None:
-            self._heartbeat.stop()
+        for heartbeat in self._heartbeats:
+            heartbeat.stop()
 
     async def _seat(self, duty: Duty) -> None:
         name = duty.institution.name
@@ -182,8 +188,9 @@ class Standing:
             if is_transient(error):
                 self._system.revive()
             raise
-        if self._heartbeat is not None and self.well:
-            self._heartbeat.beat(machine_now())
+        if self.well:
+            for heartbeat in self._heartbeats:
+                heartbeat.beat(machine_now())
         return self.clock.now() + CLOCK_WITHIN
 
     def _tick(self, seat: Seat) -> datetime:

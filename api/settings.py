@@ -74,6 +74,11 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"
 
+    @property
+    def called_host(self) -> str:
+        """Where a tool on this machine finds our listeners: who listens everywhere is called on loopback."""
+        return "127.0.0.1" if self.listen_host in ("0.0.0.0", "::") else self.listen_host  # noqa: S104, compared with
+
     def master_key_bytes(self) -> bytes:
         """The master key, for the HSM and for what derives from it."""
         return bytes.fromhex(self.master_key.get_secret_value())

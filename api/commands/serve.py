@@ -63,7 +63,7 @@ def health(host: Which, institution: Whose = None) -> None:
 async def _serve(system: System, host: HostName, name: str | None) -> None:
     from contextlib import AsyncExitStack
 
-    from api.health import heartbeat
+    from api.health import heartbeats
     from api.hosts import Duty, Standing, http_host, stopping
     from api.members import OUR_ACQUIRER, OUR_BANK
     from api.roles import MemberHost
@@ -91,7 +91,7 @@ async def _serve(system: System, host: HostName, name: str | None) -> None:
     async with AsyncExitStack() as stack:
         stop = stack.enter_context(stopping())
         standing = await stack.enter_async_context(
-            Standing(system, duties, heartbeat=heartbeat(host.value, duties[0].institution.name, system.settings))
+            Standing(system, duties, heartbeats=heartbeats(host.value, duties[0].institution.name, system.settings))
         )
         if host is HostName.API:
             await stack.enter_async_context(http_host(standing, acquirer, bank, system.settings))

@@ -32,6 +32,10 @@ MAX_BACKLOG_BYTES = 8 * 1024 * 1024
 """Bytes waiting to be written to a peer that does not read, before it is cut off."""
 
 
+CLOSED_HERE = "closed on this side"
+"""Why a link is gone that its owner had no more use for."""
+
+
 class Conversation(Protocol):
     """What a link talks to. Both methods are called on the event loop, must not block, and may send and close."""
 
@@ -123,7 +127,7 @@ class Link(asyncio.Protocol):
         """Return when the peer has taken most of what was sent, or the link is closed."""
         await self._writable.wait()
 
-    def close(self, reason: str = "closed on this side") -> None:
+    def close(self, reason: str = CLOSED_HERE) -> None:
         """Close after what was sent. Nothing more is received."""
         if not self._transport.is_closing():
             self._part(reason)
@@ -167,7 +171,8 @@ class Link(asyncio.Protocol):
         self._part("closed by the other side" if error is None else f"the connection broke ({_words(error)})")
         assert self._reason is not None
         reason = self._reason
-        log.info("link lost", peer=self.peer, reason=reason)
+        # What we meant to do is no news.
+        (log.debug if reason == CLOSED_HERE else log.info)("link lost", peer=self.peer, reason=reason)
         self._writable.set()
         self._gone.set()
         self._wires.settle()

@@ -174,7 +174,7 @@ def test_a_heart_beats_while_all_is_well_and_not_after(installation: Installatio
     heartbeat = Heartbeat(installation.system.settings.data_folder, "issuer-standing")
 
     async def story() -> None:
-        async with Standing(installation.system, [installation.duty()], heartbeat=heartbeat) as standing:
+        async with Standing(installation.system, [installation.duty()], heartbeats=[heartbeat]) as standing:
             await true(heartbeat.path.exists)
             assert standing.well
         assert not heartbeat.path.exists()

@@ -6,15 +6,18 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from api.cli import program
 from api.settings import PREFIX, Settings
 from tests.architecture.house import PACKAGES, ROOT, package_sources, sources, written_files
 from tests.architecture.tidy import _imports
@@ -98,6 +101,30 @@ def test_compose_has_every_host_and_each_says_how_it_is() -> None:
         assert HOSTS[name]["command"][:2] == ["serve", name]
         assert HOSTS[name]["healthcheck"]["test"] == ["CMD", "bezant", "health", name]
     assert "healthcheck" in COMPOSE["services"]["database"]
+
+
+@pytest.mark.parametrize("name", sorted(HOSTS))
+def test_the_program_knows_each_command_that_compose_gives(name: str) -> None:
+    parse_command(HOSTS[name]["command"])
+    if name in SERVED:
+        test, program_name, *words = HOSTS[name]["healthcheck"]["test"]
+        assert (test, program_name) == ("CMD", "bezant")
+        parse_command(words)
+
+
+@pytest.mark.parametrize("words", [["no-such-command"], ["serve", "no-such-host"], ["institutions", "no-such-word"]])
+def test_a_command_that_the_program_does_not_know_would_show(words: list[str]) -> None:
+    with pytest.raises(typer.TyperException):
+        parse_command(words)
+
+
+def parse_command(words: Sequence[str]) -> None:
+    """Have the program read a command line without running it. Raises `TyperException` for what it does not know."""
+    command: Any = typer.main.get_command(program())
+    context = command.make_context("bezant", list(words))
+    while hasattr(command, "resolve_command"):
+        _name, command, rest = command.resolve_command(context, [*context._protected_args, *context.args])
+        context = command.make_context(command.name, rest, parent=context)
 
 
 def test_compose_publishes_the_ports_that_the_program_listens_on_to_loopback_only() -> None:

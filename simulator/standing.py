@@ -1,0 +1,204 @@
+"""The standing world: a small town on the real clock, for whoever connects to it, and a terminal to try it with.
+
+Everything about its people and shops follows from one seed, so that a terminal in another process knows their cards
+without asking anybody. It is a test world: it lives under the test master key, and anybody may know its cards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+from uuid import UUID
+
+from api.clock import MachineClock, WorldClock
+from api.hosts import Duty
+from api.members import NETWORK, OUR_ACQUIRER, SETTLEMENT_BANK
+from api.settings import Settings
+from api.system import MEMBERS, Seat, System
+from engine.crypto.hsm import SoftwareHsm
+from engine.crypto.keys import is_test_key, pair_name, zone_key_of_test_world
+from engine.database.institutions import Institution
+from engine.vocabulary.decision import Answer
+from engine.vocabulary.errors import BezantError
+from engine.vocabulary.identifiers import Pan
+from engine.vocabulary.money import Money
+from engine.vocabulary.responses import ResponseCode
+from gateways.asking import Asker
+from gateways.iso8583.codec import Fields
+from gateways.iso8583.matching import TERMINAL_KEY
+from gateways.iso8583.messages import to_fields
+from gateways.iso8583.specifications import TERMINAL
+from simulator.chance import Chance
+from simulator.network.members.model import AdmitMember, OpenAccountRange
+from simulator.opening import deposit_of, done, open_people, open_shops
+from simulator.plastic import Plastic, personalise
+from simulator.population import ACCOUNT_RANGES, CardState, Kind, Person, Population, populate
+from simulator.settlement_bank.model import OpenDeposit
+from simulator.terminals import (
+    LARGEST_STAN,
+    PATIENCE,
+    Conversation,
+    Entry,
+    Heard,
+    Presented,
+    Receipt,
+    Reply,
+    Send,
+    Terminal,
+    purchase,
+)
+
+SEED: Final = 1
+PEOPLE_OF_EACH_BANK: Final = 12
+_IDS: Final = {member.name: member.member_id for member in MEMBERS}
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What a terminal sent and what it heard, by elements; `reply` is None for silence."""
+
+    request: Fields
+    reply: Fields | None
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A person and the first of their cards."""
+
+    person: Person
+    plastic: Plastic
+
+
+def townspeople() -> Population:
+    """Everybody in the standing world: a few people of each bank, all shops."""
+    everybody = populate(Chance(SEED), _IDS[OUR_ACQUIRER])
+    few = [person for bank in sorted(ACCOUNT_RANGES) for person in everybody.of(bank)[:PEOPLE_OF_EACH_BANK]]
+    return replace(everybody, people=tuple(few))
+
+
+def holders(settings: Settings, population: Population) -> Iterator[Holder]:
+    """Who has a card that works. Raises `BezantError` outside the test world."""
+    _require_test_world(settings)
+    for bank in ACCOUNT_RANGES:
+        hsm = SoftwareHsm(bank, settings.master_key_bytes())
+        for person in population.of(bank):
+            for card in person.cards[:1]:
+                if card.state is CardState.ACTIVE:
+                    yield Holder(person, personalise(hsm, card))
+
+
+def settle_town(system: System, population: Population) -> Mapping[str, UUID]:
+    """Open the institutions, everybody's accounts and cards, and the shops. Again changes nothing.
+
+    Returns the customers of our banks by handle. Raises `BezantError` outside the test world.
+    """
+    _require_test_world(system.settings)
+    system.prepare()
+    clock = WorldClock(system.database.owner())
+    at = clock.now()
+    system.set_up(MEMBERS, at)
+    seats = {member.name: system.seat(member, clock=clock) for member in MEMBERS}
+    members = [one for one in MEMBERS if one.role in ("issuer", "acquirer")]
+    _ask(seats[NETWORK], [AdmitMember(one.member_id, one.name) for one in members], "admitted")
+    ranges = [OpenAccountRange(prefix, _IDS[bank]) for bank, prefix in ACCOUNT_RANGES.items()]
+    _ask(seats[NETWORK], ranges, "opened")
+    deposits = {_IDS[name]: 0 for name in (OUR_ACQUIRER, NETWORK)}
+    customers: dict[str, UUID] = {}
+    for bank in ACCOUNT_RANGES:
+        people = population.of(bank)
+        customers |= open_people(seats[bank].processor.execute, people, at)
+        deposits[_IDS[bank]] = sum(person.opening_minor + (person.savings_minor or 0) for person in people)
+    open_shops(seats[OUR_ACQUIRER].processor.execute, population.shops)
+    deposits |= {deposit_of(shop): 0 for shop in population.shops}
+    _ask(seats[SETTLEMENT_BANK], [OpenDeposit(*deposit) for deposit in deposits.items()], "opened")
+    return customers
+
+
+def duties(system: System) -> list[Duty]:
+    """Everybody in one process: the network first, so that it listens before its members dial."""
+    order = sorted(MEMBERS, key=lambda one: (one.name != NETWORK, one.name))
+    return [_whole(system, member) for member in order]
+
+
+def presented(settings: Settings, pan: str | None, expiry: str | None, pin: str | None) -> Presented:
+    """A card at the counter: one of the town's with its stripe and PIN, or any other, typed in by number.
+
+    Without a number, the first of our bank's. Raises `BezantError` for what is no card.
+    """
+    of_town = {holder.plastic.pan.clear: holder.plastic for holder in holders(settings, townspeople())}
+    plastic = of_town.get(pan) if pan is not None else next(iter(of_town.values()))
+    if plastic is not None:
+        held = replace(plastic, expiry=expiry or plastic.expiry)
+        return Presented(plastic=held, entry=Entry.STRIPE, pin=pin or held.pin)
+    if expiry is None:
+        raise BezantError("The town does not know this card: give its --expiry (YYMM) as well.")
+    try:
+        number = Pan(pan or "")
+    except ValueError as fault:
+        raise BezantError(f"--pan: {fault}.") from None
+    unknown = Plastic(pan=number, expiry=expiry, pin=pin or "", pvv="", cvv="", cvv2="")
+    return Presented(plastic=unknown, entry=Entry.MANUAL, pin=pin)
+
+
+def terminal(settings: Settings, terminal_id: str | None, clock: MachineClock) -> Terminal:
+    """One of the town's terminals, the first of the first shop if none is named. Raises `BezantError`."""
+    _require_test_world(settings)
+    shops = {one: shop for shop in townspeople().shops for one in shop.terminals if shop.kind is not Kind.ONLINE}
+    chosen = terminal_id or next(iter(shops))
+    if chosen not in shops:
+        raise BezantError(f"There is no terminal {chosen!r} in town; they go from {min(shops)} to {max(shops)}.")
+    zone_key = zone_key_of_test_world(settings.master_key_bytes(), pair_name(OUR_ACQUIRER, "terminals"))
+    # A terminal counts its requests. This one lives for one of them, and so begins somewhere.
+    begins = clock.now().microsecond % LARGEST_STAN
+    return Terminal(shops[chosen], chosen, acquirer_id=_IDS[OUR_ACQUIRER], zone_key=zone_key, last_stan=begins)
+
+
+async def buy(
+    settings: Settings, at: Terminal, card: Presented, amount: Money, clock: MachineClock
+) -> tuple[Receipt, list[Exchange]]:
+    """One purchase over the acquirer's wire: the receipt, and all that was said. Raises `PeerUnreachable`."""
+    asker = Asker(
+        settings.called_host, settings.pos_port, TERMINAL, key_elements=TERMINAL_KEY, clock=clock, timeout=PATIENCE
+    )
+    try:
+        await asker.open()
+        said: list[Exchange] = []
+        receipt = await _played(purchase(at, card, amount, clock.now().replace(microsecond=0)), asker, clock, said)
+    finally:
+        await asker.close()
+    return receipt, said
+
+
+async def _played(conversation: Conversation, asker: Asker, clock: MachineClock, said: list[Exchange]) -> Receipt:
+    step = next(conversation)
+    while True:
+        reply: Fields | None = None
+        if isinstance(step, Send):
+            fields = to_fields(step.request)
+            try:
+                reply = await asker.ask(fields)
+            except TimeoutError:
+                reply = None
+            said.append(Exchange(fields, reply))
+        else:
+            await clock.sleep_until(step.until)
+        heard = None if reply is None else Reply(ResponseCode(reply["39"]), reply.get("38"))
+        try:
+            step = conversation.send(Heard(heard, clock.now()))
+        except StopIteration as end:
+            receipt: Receipt = end.value
+            return receipt
+
+
+def _whole(system: System, member: Institution) -> Duty:
+    return Duty(member, system.role_of(member).host, jobs=True)
+
+
+def _ask(seat: Seat, requests: Sequence[Any], code: str) -> list[Answer]:
+    return done(seat.processor.execute(requests), code)
+
+
+def _require_test_world(settings: Settings) -> None:
+    if not is_test_key(settings.master_key_bytes()):
+        raise BezantError("The test world lives under the test master key: unset BEZANT_MASTER_KEY to have it.")

@@ -1,0 +1,190 @@
+"""`bezant up`, `bezant seed`, `bezant pos`: the world standing, its people, and a terminal in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console, Group
+from rich.panel import Panel
+from rich.status import Status
+from rich.table import Table
+from rich.text import Text
+
+from engine.vocabulary.errors import BezantError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from uuid import UUID
+
+    from api.settings import Settings
+    from api.system import System
+    from simulator.population import Population
+    from simulator.standing import Exchange
+    from simulator.terminals import Receipt
+
+SHOWN_CARDS = 4
+SHOWN_SHOPS = 3
+
+commands = typer.Typer()
+pos = typer.Typer(help="A terminal of the standing world.", no_args_is_help=True)
+commands.add_typer(pos, name="pos")
+
+
+@commands.command("up")
+def up() -> None:
+    """Stand the whole test world up on this machine, on the real clock, until Ctrl-C."""
+    import asyncio
+
+    from api.settings import load_settings
+    from api.system import opened
+
+    console = Console(highlight=False)
+    settings = load_settings()
+    status = console.status("starting the database")
+    status.start()
+    try:
+        with opened(settings) as system:
+            asyncio.run(_up(system, settings, console, status))
+    finally:
+        status.stop()
+
+
+@commands.command("seed")
+def seed() -> None:
+    """Open the institutions, people, cards and shops of the test world. Again changes nothing."""
+    from api.settings import load_settings
+    from api.system import opened
+    from simulator.standing import settle_town, townspeople
+
+    settings, population = load_settings(), townspeople()
+    with opened(settings) as system:
+        settle_town(system, population)
+    people, shops = len(population.people), len(population.shops)
+    Console(highlight=False, soft_wrap=True).print(f"The test world has {people} people and {shops} shops.")
+
+
+@pos.callback()
+def _pos() -> None:
+    """Keeps `purchase` a word of its own."""
+
+
+@pos.command("purchase")
+def buy_something(
+    amount: Annotated[str, typer.Option(help="In dollars, e.g. 12.34.")],
+    pan: Annotated[str | None, typer.Option(help="A card number; the first card of the world if none.")] = None,
+    expiry: Annotated[str | None, typer.Option(help="The card's expiry, YYMM.")] = None,
+    pin: Annotated[str | None, typer.Option(help="The PIN as typed; the card's own if none.")] = None,
+    terminal: Annotated[str | None, typer.Option(help="DE 41; the first terminal of the first shop if none.")] = None,
+) -> None:
+    """Buy at a terminal of a running `bezant up`, and show the receipt and both messages."""
+    import asyncio
+
+    from api.clock import MachineClock
+    from api.settings import load_settings
+    from engine.vocabulary.money import parse_amount
+    from simulator import standing
+
+    try:
+        money = parse_amount(amount)
+    except ValueError as fault:
+        raise BezantError(f"--amount: {fault}.") from None
+    if not 0 < money.amount_minor < 10**12:
+        raise BezantError("--amount: more than nothing, and no more than DE 4 holds (9999999999.99).")
+    for option, value, digits in (("--expiry", expiry, (4, 4)), ("--pin", pin, (4, 12))):
+        if value is not None and not (value.isdecimal() and digits[0] <= len(value) <= digits[1]):
+            raise BezantError(f"{option} has {' to '.join(map(str, sorted(set(digits))))} digits.")
+    settings, clock = load_settings(), MachineClock()
+    card = standing.presented(settings, pan, expiry, pin)
+    at = standing.terminal(settings, terminal, clock)
+    receipt, said = asyncio.run(standing.buy(settings, at, card, money, clock))
+    Console(highlight=False).print(_receipt(receipt, at.shop.name), *_dumps(said))
+
+
+async def _up(system: System, settings: Settings, console: Console, status: Status) -> None:
+    import asyncio
+    from contextlib import AsyncExitStack
+
+    from api.health import heartbeats
+    from api.hosts import Standing, http_host, stopping
+    from api.members import OUR_ACQUIRER, OUR_BANK
+    from simulator import standing
+
+    status.update("opening accounts, cards and shops")
+    population = standing.townspeople()
+    customers = await asyncio.to_thread(standing.settle_town, system, population)
+    async with AsyncExitStack() as stack:
+        stop = stack.enter_context(stopping())
+        hearts = [*heartbeats("issuer", OUR_BANK, settings), *heartbeats("jobs", OUR_BANK, settings)]
+        town = await stack.enter_async_context(Standing(system, standing.duties(system), heartbeats=hearts))
+        await stack.enter_async_context(http_host(town, OUR_ACQUIRER, OUR_BANK, settings))
+        status.update("signing on")
+        is_well = await town.becomes_well(stop)
+        status.stop()
+        if is_well:
+            console.print(*_welcome(settings, population, customers))
+        await town.until(stop)
+
+
+def _welcome(settings: Settings, population: Population, customers: Mapping[str, UUID]) -> Iterator[Table | Text]:
+    """Where everything is, and whose cards and tokens there are."""
+    from api.members import OUR_BANK
+    from api.tokens import Tokens
+    from simulator.population import Kind
+    from simulator.standing import holders
+
+    tokens = Tokens(settings.master_key_bytes())
+    host = settings.listen_host
+    places = Table(title="The test world stands", title_justify="left", box=None, show_header=False)
+    places.add_row("HTTP", f"http://{host}:{settings.api_port}/docs")
+    places.add_row("terminals", f"{host}:{settings.pos_port}, ISO 8583:1987 with a two-byte length header")
+    places.add_row("members of the network", f"{host}:{settings.network_port}, ISO 8583:1987 likewise")
+    places.add_row("files", str(settings.data_folder / "files"))
+    yield places
+    cards = Table("Card", "Expiry", "PIN", "CVV2", "Bank", "Holder", box=None, title="Cards", title_justify="left")
+    people = list(holders(settings, population))
+    by_bank = {bank: [one for one in people if one.person.bank == bank] for bank in {one.person.bank for one in people}}
+    shown = [one for bank in sorted(by_bank) for one in by_bank[bank][: SHOWN_CARDS if bank == OUR_BANK else 1]]
+    for holder in shown:
+        plastic, person = holder.plastic, holder.person
+        cards.add_row(plastic.pan.clear, plastic.expiry, plastic.pin, plastic.cvv2, person.bank, f"@{person.handle}")
+    yield cards
+    bearers = Table("Whose", box=None, title="Tokens for HTTP", title_justify="left", show_header=False)
+    bearers.add_column("Token", overflow="fold")
+    for shop in [shop for shop in population.shops if shop.kind is Kind.ONLINE][:SHOWN_SHOPS]:
+        bearers.add_row(f"{shop.name} ({shop.merchant_id})", tokens.of_merchant(shop.merchant_id))
+    for person in population.of(OUR_BANK)[:SHOWN_SHOPS]:
+        bearers.add_row(f"@{person.handle}", tokens.of_customer(customers[person.handle]))
+    yield bearers
+    yield Text("Try: bezant pos purchase --amount 12.34. Ctrl-C ends it.")
+
+
+def _receipt(receipt: Receipt, shop: str) -> Panel:
+    """What the customer takes home."""
+    from engine.vocabulary.money import format_minor
+
+    request, reply = receipt.request, receipt.reply
+    lines = Table(box=None, show_header=False)
+    lines.add_row("card", request.pan.masked)
+    lines.add_row("amount", format_minor(request.amount.amount_minor, request.amount.asset))
+    said = "no reply" if reply is None else reply.response_code.name.lower().replace("_", " ")
+    end = receipt.end.value.replace("_", " ")
+    lines.add_row("result", end if end == said else f"{end}: {said}")
+    if reply is not None:
+        lines.add_row("response code", reply.response_code.value)
+        lines.add_row("approval code", reply.approval_code or "")
+    lines.add_row("terminal, trace", f"{request.terminal_id}, {request.stan}")
+    lines.add_row("retrieval reference", request.rrn)
+    lines.add_row("network reference", receipt.reference)
+    return Panel.fit(lines, title=shop)
+
+
+def _dumps(said: list[Exchange]) -> Iterator[Group]:
+    """Each message that went over the wire, masked."""
+    from gateways.iso8583.describe import describe, render_table
+    from gateways.iso8583.specifications import TERMINAL
+
+    for exchange in said:
+        for title, fields in (("sent", exchange.request), ("heard", exchange.reply)):
+            dump = Text("nothing") if fields is None else render_table(describe(fields, TERMINAL))
+            yield Group(Text(f"\n{title}", style="bold"), dump)
