@@ -66,9 +66,8 @@ def expected_books(auditor: Auditor, population: Population) -> Books:
     for handle, wallet in auditor.wallets.items():
         held = sum(hold.amount_minor for hold in wallet.holds.values() if hold.certain)
         wallets[handle] = (wallet.settled_minor - held, held)
-    net = dict(sums.net_minor)
-    for member, exact in sums.interchange.items():
-        net[member] = net.get(member, 0) + _whole(exact)
+    banks = {person.bank for person in population.people}
+    net = {bank: sums.net_minor[bank] + _whole(sums.interchange[bank]) for bank in banks}
     acquirer = -sum(sums.net_minor.values())
     net["acquirer"] = acquirer - _whole(sum(sums.interchange.values(), Decimal(0))) - _whole(sums.fees)
     return Books(

@@ -30,6 +30,7 @@ def demo(
     from rich.console import Console
 
     from api.hosts import SWITCH_INTERVAL_S
+    from api.logs import set_up_logs
     from api.settings import load_settings
     from engine.vocabulary.errors import BezantError
     from simulator.demo import demonstrate, fresh_system
@@ -40,17 +41,26 @@ def demo(
     began = monotonic()
     console = Console(highlight=False)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    with console.status("starting the database") as status, fresh_system(load_settings()) as system:
-        figures = asyncio.run(
-            demonstrate(
-                system,
-                seed=seed,
-                payments=payments,
-                level=faults,
-                tell=lambda what: status.update(f"{monotonic() - began:3.0f} s  {what}"),
-                elapsed=lambda: monotonic() - began,
+    with console.status("starting the database") as status, fresh_system(settings := load_settings()) as system:
+
+        def tell(what: str) -> None:
+            status.update(f"{monotonic() - began:3.0f} s  {what}")
+            if not console.is_terminal:
+                console.print(what)
+
+        with (system.files_folder.parent / "log.txt").open("w", encoding="utf-8") as log:
+            set_up_logs(settings.log_level, settings.log_format, log)
+            figures = asyncio.run(
+                demonstrate(
+                    system,
+                    seed=seed,
+                    payments=payments,
+                    level=faults,
+                    tell=tell,
+                    elapsed=lambda: monotonic() - began,
+                )
             )
-        )
+            set_up_logs(settings.log_level, settings.log_format)
     console.print(screen(figures))
     if json is not None:
         json.write_text(dumps(figures.as_json(), indent=2) + "\n", "utf-8")

@@ -55,7 +55,8 @@ def fresh_system(settings: Settings, database: str = DATABASE) -> Iterator[Syste
 def _begun(settings: Settings, owner_url: str, name: str) -> Iterator[System]:
     database = Database(fresh_database(owner_url, name), role_secret(settings))
     files = settings.data_folder / name / "files"
-    shutil.rmtree(files, ignore_errors=True)
+    shutil.rmtree(files.parent, ignore_errors=True)
+    files.mkdir(parents=True, mode=0o700)
     try:
         yield System(settings, database, files)
     finally:
