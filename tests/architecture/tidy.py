@@ -28,7 +28,7 @@ SEEDED_RANDOM_HOMES = {
     "benchmarks": "so is its load",
 }
 LIBRARY_HOMES: dict[str, tuple[str, ...]] = {
-    "alembic": ("engine/database",),
+    "alembic": ("engine/database", "issuer/migrations", "simulator/migrations"),
     "apscheduler": ("engine/runtime/jobs.py",),
     # Async stops at the doors: `processor.submit` is awaited, and the shell hands batches back to the loop.
     "asyncio": ("gateways", "api", "simulator", "benchmarks", "engine/processor.py", "engine/runtime"),
