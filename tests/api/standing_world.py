@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -19,6 +20,8 @@ from engine.runtime.jobs import Job
 from engine.vocabulary.decision import Message
 from tests.engine.runtime import purse
 from tests.world import open_institution_for_tests
+
+_member_ids = count(910000)
 
 
 @dataclass
@@ -69,7 +72,7 @@ def install(
     revive: Callable[[], object] | None = None,
 ) -> Installation:
     """An installation in this database, with an institution of this name."""
-    institution = open_institution_for_tests(database, name, str(900000 + len(name)), "issuer")
+    institution = open_institution_for_tests(database, name, str(next(_member_ids)), "issuer")
     with database.owner().begin() as connection:
         connection.exec_driver_sql(f"set local search_path to {institution.schema_name}")
         purse.metadata.create_all(connection)

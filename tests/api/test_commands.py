@@ -1,0 +1,191 @@
+"""The commands against a real database, as a person gives them: what they show, and what they say when it cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from api import cli
+from engine.database.connections import Database
+
+Run = Callable[..., tuple[int, str, str]]
+
+MESSAGE = "0800 8220000000000000 0400000000000000 0302093000 000001 301"
+
+
+@pytest.fixture
+def bezant(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Run:
+    """Runs a command in the module's database: its status, output and errors."""
+    monkeypatch.setenv("BEZANT_DATABASE_URL", database_url)
+    monkeypatch.setenv("BEZANT_DATA_FOLDER", str(tmp_path))
+    monkeypatch.setenv("BEZANT_LOG_LEVEL", "error")
+    monkeypatch.setenv("COLUMNS", "160")
+
+    def run(*words: str) -> tuple[int, str, str]:
+        status = cli.run(words)
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def owner(database_url: str) -> Iterator[Database]:
+    """The owner's own way in, to plant what should not be."""
+    database = Database(database_url, b"")
+    yield database
+    database.dispose()
+
+
+def test_before_anything_is_open_each_command_says_what_to_do(bezant: Run) -> None:
+    for words in (("jobs", "list"), ("audit",), ("serve", "jobs"), ("serve", "issuer")):
+        status, _, error = bezant(*words)
+        assert (status, error.count("\n")) == (1, 1), error
+        assert "`bezant institutions setup`" in error
+
+
+def test_the_worlds_institutions_are_opened_once(bezant: Run) -> None:
+    assert bezant("institutions", "setup")[:2] == bezant("institutions", "setup")[:2]
+    status, shown, _ = bezant("institutions", "list")
+    assert status == 0
+    assert [line.split() for line in shown.splitlines()[1:]] == [
+        ["acquirer", "200001", "acquirer", "UTC"],
+        ["bank", "100001", "issuer", "UTC"],
+        ["northbank", "100002", "issuer", "America/New_York"],
+        ["settlement", "900001", "settlement_bank", "UTC"],
+        ["simnet", "900000", "network", "UTC"],
+        ["southbank", "100003", "issuer", "UTC"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("bank", "--member-id", "100009", "--role", "issuer"), "is open already, as issuer 100001 in UTC"),
+        (("eastbank", "--member-id", "100001", "--role", "issuer"), "The member id 100001 belongs to another"),
+        (("e", "--member-id", "100009", "--role", "issuer"), "cannot name an institution"),
+        (("eastbank", "--member-id", "100009", "--role", "bank"), "is no role of an institution"),
+        (("eastbank", "--member-id", "1x", "--role", "issuer"), "up to 11 digits"),
+        (("eastbank", "--member-id", "1", "--role", "issuer", "--time-zone", "Mars/Base"), "is no time zone"),
+    ],
+)
+def test_an_institution_that_cannot_be_opened_is_refused_in_one_line(
+    bezant: Run, words: tuple[str, ...], reason: str
+) -> None:
+    bezant("institutions", "setup")
+    status, _, error = bezant("institutions", "add", *words)
+    assert (status, error.count("\n")) == (1, 1)
+    assert reason in error
+
+
+def test_one_more_institution_is_opened_and_kept_up_to_date(bezant: Run) -> None:
+    bezant("institutions", "setup")
+    assert bezant("institutions", "add", "westbank", "--member-id", "100004", "--role", "issuer")[0] == 0
+    status, shown, _ = bezant("institutions", "upgrade")
+    assert status == 0
+    assert "westbank" in shown
+
+
+def test_jobs_are_listed_with_their_local_times(bezant: Run) -> None:
+    bezant("institutions", "setup")
+    status, shown, _ = bezant("jobs", "list", "--institution", "northbank")
+    assert status == 0
+    lines = {line.split()[1]: line.split() for line in shown.splitlines()[1:]}
+    assert lines["hold-expiry"][2:4] == ["21:00", "America/New_York"]
+
+
+def test_a_job_runs_once_for_a_date_that_is_due(bezant: Run, owner: Database) -> None:
+    bezant("institutions", "setup")
+    with owner.owner().begin() as connection:
+        days_ago = datetime.now(UTC) - timedelta(days=3)
+        connection.execute(text("update public.institutions set opened_at = :at"), {"at": days_ago})
+    date = (datetime.now(UTC) - timedelta(days=1)).date()
+    run = ("jobs", "run", "clearing", "--institution", "acquirer", "--date")
+    status, shown, _ = bezant(*run, str(date))
+    assert status == 0
+    assert shown.startswith(f"clearing of acquirer for {date}: ")
+    status, _, error = bezant(*run, str(date))
+    assert (status, "was finished before: each business date is run once" in error) == (1, True)
+    status, _, error = bezant(*run, "2099-01-01")
+    assert (status, "is not due" in error) == (1, True)
+    status, _, error = bezant("jobs", "run", "cleaning", "--institution", "acquirer", "--date", str(date))
+    assert (status, "has no job 'cleaning'; it has clearing" in error) == (1, True)
+    _, shown, _ = bezant("jobs", "history", "--institution", "acquirer")
+    (line,) = (line for line in shown.splitlines() if "finished" in line)
+    assert line.split()[:3] == ["acquirer", "clearing", str(date)]
+    assert "open" in shown
+
+
+def test_the_audit_proves_every_book_and_names_what_contradicts(bezant: Run, owner: Database) -> None:
+    bezant("institutions", "setup")
+    status, shown, _ = bezant("audit")
+    assert (status, "Books proven" in shown) == (0, True)
+    with owner.owner().begin() as connection:
+        connection.exec_driver_sql("alter table i_bank.accounts drop constraint accounts_balance_at_least_floor_check")
+    status, shown, error = bezant("audit", "--institution", "bank")
+    assert status == 1
+    finding = "bank: the database checks the limits: the database no longer checks"
+    assert f"{finding} accounts_balance_at_least_floor_check" in shown
+    assert "The books are not proven: 1 of" in error
+    assert bezant("audit", "--institution", "southbank")[0] == 0
+    assert bezant("audit", "--institution", "nobank")[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("issuer", "--institution", "acquirer"), "acquirer has the role acquirer and cannot be served as issuer"),
+        (("issuer", "--institution", "nobank"), "There is no institution 'nobank'"),
+    ],
+)
+def test_who_cannot_be_served_is_told_in_one_line(bezant: Run, words: tuple[str, ...], reason: str) -> None:
+    bezant("institutions", "setup")
+    status, _, error = bezant("serve", *words)
+    assert (status, error.count("\n")) == (1, 1)
+    assert reason in error
+
+
+def test_a_database_that_does_not_answer_is_one_sentence(bezant: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BEZANT_DATABASE_URL", "postgresql://bezant:geheim@127.0.0.1:1/bezant")
+    status, _, error = bezant("institutions", "list")
+    assert (status, error.count("\n")) == (1, 1)
+    assert "PostgreSQL at 127.0.0.1:1 does not let bezant in" in error
+    assert "geheim" not in error
+
+
+def test_tables_that_are_too_old_are_named_with_what_to_do(bezant: Run, owner: Database) -> None:
+    bezant("institutions", "setup")
+    with owner.owner().begin() as connection:
+        connection.exec_driver_sql("delete from i_northbank.alembic_version")
+    status, _, error = bezant("jobs", "list", "--institution", "northbank")
+    assert (status, error.count("\n")) == (1, 1)
+    assert "The tables of northbank are at no revision" in error
+    assert "`bezant institutions upgrade`" in error
+
+
+def test_a_message_is_described(bezant: Run) -> None:
+    hexadecimal = MESSAGE.replace(" ", "").encode().hex()
+    status, shown, _ = bezant("iso", "describe", hexadecimal)
+    assert status == 0
+    assert "0800 (network management request)" in shown
+    assert "301 (echo)" in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("zz",), "is not hexadecimal"),
+        (("0800",), "MTI"),
+        (("0800", "--dialect", "klingon"), "is none of terminal, simnet, simnet_file"),
+    ],
+)
+def test_what_is_no_message_is_one_line(bezant: Run, words: tuple[str, ...], reason: str) -> None:
+    status, _, error = bezant("iso", "describe", *words)
+    assert (status, error.count("\n")) == (1, 1)
+    assert reason in error
