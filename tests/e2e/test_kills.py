@@ -155,8 +155,11 @@ def running(program: list[str], settings: Settings, log: Path) -> Iterator[subpr
 
 def prove(world: World, till: Till) -> None:
     """What the terminal was told is what is in the books, once; nothing is open; every proof holds."""
-    unacknowledged = "select count(*) from reversals where state <> 'acknowledged'"
-    until(lambda: world.value("simnet", unacknowledged) == 0, "every reversal is acknowledged")
+    # In this order: whoever has an acknowledgement has passed the reversal on.
+    open_at_acquirer = "select count(*) from payments where reversal_state = 'sent'"
+    until(lambda: world.value(OUR_ACQUIRER, open_at_acquirer) == 0, "the network acknowledges every reversal")
+    open_at_network = "select count(*) from reversals where state <> 'acknowledged'"
+    until(lambda: world.value("simnet", open_at_network) == 0, "the issuer acknowledges every reversal")
     held = world.rows(
         OUR_BANK, "select network_reference, held_left_minor from authorizations where state = 'approved'"
     )
