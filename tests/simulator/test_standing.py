@@ -1,0 +1,210 @@
+"""The standing world, as a process of its own: whoever calls finds it, and it goes when it is told to."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import pytest
+
+from api import cli
+from api.settings import load_settings
+from api.tokens import Tokens
+from simulator.population import Kind
+from simulator.standing import holders, townspeople
+
+READY = "Try: bezant pos purchase"
+PORTS = ("BEZANT_API_PORT", "BEZANT_POS_PORT", "BEZANT_NETWORK_PORT")
+OTHER_KEY = "0f" * 32
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@dataclass(frozen=True)
+class Up:
+    """A running `bezant up`: its surroundings, and what it has shown."""
+
+    environment: Mapping[str, str]
+    shown: str
+
+
+@pytest.fixture(scope="module")
+def up(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    environment = {
+        "BEZANT_DATABASE_URL": database_url,
+        "BEZANT_DATA_FOLDER": str(tmp_path_factory.mktemp("up")),
+        "BEZANT_LOG_LEVEL": "warning",
+        "COLUMNS": "160",
+        **_free_ports(),
+    }
+    running = subprocess.Popen(
+        [sys.executable, "-m", "api", "up"],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert running.stdout is not None
+        lines = []
+        for line in running.stdout:
+            lines.append(line)
+            if READY in line:
+                break
+        assert lines and READY in lines[-1], running.communicate()[1]
+        yield Up(environment, "".join(lines))
+        running.send_signal(signal.SIGINT)
+        _, errors = running.communicate(timeout=30)
+        assert (running.returncode, errors) == (0, "")
+    finally:
+        running.kill()
+        running.communicate()
+
+
+@pytest.fixture
+def bezant(up: Up, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command beside it: status, output and errors."""
+    for name, value in up.environment.items():
+        monkeypatch.setenv(name, value)
+
+    def run(*words: str) -> tuple[int, str, str]:
+        status = cli.run(words)
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return run
+
+
+def test_it_shows_where_everything_is_and_whose_cards_there_are(up: Up, bezant: Run) -> None:
+    for port in PORTS:
+        assert f"127.0.0.1:{up.environment[port]}" in up.shown
+    first = next(holders(load_settings(), townspeople()))
+    assert first.plastic.pan.clear in up.shown
+    assert first.plastic.pin in up.shown
+
+
+def test_a_purchase_is_approved_and_shown_with_both_messages_masked(bezant: Run) -> None:
+    status, shown, errors = bezant("pos", "purchase", "--amount", "12.34")
+    assert (status, errors) == (0, "")
+    plastic = next(holders(load_settings(), townspeople())).plastic
+    for expected in ("12.34 USD", "approved", "0100 (authorization request)", "0110 (authorization request response)"):
+        assert expected in shown
+    assert plastic.pan.masked in shown
+    assert plastic.pan.clear not in shown
+    assert plastic.track2.clear not in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "result"),
+    [
+        (("--amount", "99999.00"), "declined: insufficient funds"),
+        (("--amount", "1.00", "--pin", "0000000"), "declined: incorrect pin"),
+        (("--amount", "1.00", "--pan", "6000090000000000", "--expiry", "3001"), "declined: no such issuer"),
+        (("--amount", "0.07", "--terminal", "M006T002"), "approved"),
+    ],
+)
+def test_what_the_bank_says_is_on_the_receipt(bezant: Run, words: tuple[str, ...], result: str) -> None:
+    status, shown, _ = bezant("pos", "purchase", *words)
+    assert status == 0
+    assert result in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("--amount", "1.234"), "--amount: an amount of USD looks like"),
+        (("--amount", "0"), "--amount: more than nothing"),
+        (("--amount", "1", "--pan", "123", "--expiry", "3001"), "--pan: a card number has 12 to 19 digits"),
+        (("--amount", "1", "--pan", "6000090000000000"), "give its --expiry"),
+        (("--amount", "1", "--expiry", "30-01"), "--expiry has 4 digits"),
+        (("--amount", "1", "--pin", "12a4"), "--pin has 4 to 12 digits"),
+        (("--amount", "1", "--terminal", "X"), "There is no terminal 'X' in town"),
+    ],
+)
+def test_what_cannot_be_bought_is_told_in_one_line(bezant: Run, words: tuple[str, ...], reason: str) -> None:
+    status, _, error = bezant("pos", "purchase", *words)
+    assert (status, error.count("\n")) == (1, 1)
+    assert reason in error
+
+
+def test_a_shop_takes_a_payment_over_http_with_the_token_that_is_shown(up: Up, bezant: Run) -> None:
+    shop = next(shop for shop in townspeople().shops if shop.kind is Kind.ONLINE)
+    settings = load_settings()
+    token = Tokens(settings.master_key_bytes()).of_merchant(shop.merchant_id)
+    assert token in up.shown
+    plastic = next(holders(settings, townspeople())).plastic
+    payment = {
+        "merchant_id": shop.merchant_id,
+        "pan": plastic.pan.clear,
+        "expiry": plastic.expiry,
+        "cvc": plastic.cvv2,
+        "amount_minor": 250,
+    }
+    asked = urllib.request.Request(
+        f"http://127.0.0.1:{settings.api_port}/payments",
+        data=json.dumps(payment).encode(),
+        headers={
+            "authorization": f"Bearer {token}",
+            "idempotency-key": "order-1",
+            "content-type": "application/json",
+        },
+    )
+    with urllib.request.urlopen(asked, timeout=20) as answer:
+        assert json.load(answer)["status"] == "captured"
+
+
+@pytest.mark.parametrize("host", ["api", "acquirer", "network", "issuer", "jobs"])
+def test_every_host_of_it_is_well(bezant: Run, host: str) -> None:
+    status, shown, error = bezant("health", host)
+    assert (status, shown, error) == (0, f"The host {host} is well.\n", "")
+
+
+def test_its_books_are_proven_while_it_stands(bezant: Run) -> None:
+    status, shown, error = bezant("audit")
+    assert (status, error) == (0, "")
+    assert "Books proven" in shown
+
+
+def test_seeding_it_again_changes_nothing(bezant: Run) -> None:
+    assert bezant("seed")[:2] == (0, "The test world has 36 people and 24 shops.\n")
+
+
+def test_a_second_one_meets_a_busy_port_and_says_so(bezant: Run, up: Up) -> None:
+    status, _, error = bezant("up")
+    assert (status, error.count("\n")) == (1, 1)
+    assert f"port {up.environment['BEZANT_NETWORK_PORT']} on 127.0.0.1 is busy" in error
+    assert "BEZANT_NETWORK_PORT" in error
+
+
+def test_nobody_at_the_port_is_one_line(bezant: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, port in _free_ports().items():
+        monkeypatch.setenv(name, port)
+    status, _, error = bezant("pos", "purchase", "--amount", "1.00")
+    assert (status, error.count("\n")) == (1, 1)
+    assert "is it running?" in error
+    assert bezant("health", "acquirer")[0] == 1
+
+
+@pytest.mark.parametrize("words", [("pos", "purchase", "--amount", "1.00"), ("seed",)])
+def test_under_a_key_of_ones_own_there_is_no_test_world(
+    bezant: Run, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("BEZANT_MASTER_KEY", OTHER_KEY)
+    status, _, error = bezant(*words)
+    assert (status, error.count("\n")) == (1, 1)
+    assert "lives under the test master key" in error
+
+
+def _free_ports() -> dict[str, str]:
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in PORTS]
+    ports = {name: str(one.getsockname()[1]) for name, one in zip(PORTS, held, strict=True)}
+    for one in held:
+        one.close()
+    return ports
