@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import socket
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,9 +14,9 @@ from api.settings import load_settings
 from api.tokens import Tokens
 from simulator.population import Kind
 from simulator.standing import holders, townspeople
+from tests.api.processes import PORTS, bezant_process, free_ports
 
 READY = "Try: bezant pos purchase"
-PORTS = ("BEZANT_API_PORT", "BEZANT_POS_PORT", "BEZANT_NETWORK_PORT")
 OTHER_KEY = "0f" * 32
 
 Run = Callable[..., tuple[int, str, str]]
@@ -42,16 +37,9 @@ def up(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         "BEZANT_DATA_FOLDER": str(tmp_path_factory.mktemp("up")),
         "BEZANT_LOG_LEVEL": "warning",
         "COLUMNS": "160",
-        **_free_ports(),
+        **free_ports(),
     }
-    running = subprocess.Popen(
-        [sys.executable, "-m", "api", "up"],
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
+    with bezant_process(environment, "up") as running:
         assert running.stdout is not None
         lines = []
         for line in running.stdout:
@@ -60,12 +48,6 @@ def up(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
                 break
         assert lines and READY in lines[-1], running.communicate()[1]
         yield Up(environment, "".join(lines))
-        running.send_signal(signal.SIGINT)
-        _, errors = running.communicate(timeout=30)
-        assert (running.returncode, errors) == (0, "")
-    finally:
-        running.kill()
-        running.communicate()
 
 
 @pytest.fixture
@@ -184,7 +166,7 @@ def test_a_second_one_meets_a_busy_port_and_says_so(bezant: Run, up: Up) -> None
 
 
 def test_nobody_at_the_port_is_one_line(bezant: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, port in _free_ports().items():
+    for name, port in free_ports().items():
         monkeypatch.setenv(name, port)
     status, _, error = bezant("pos", "purchase", "--amount", "1.00")
     assert (status, error.count("\n")) == (1, 1)
@@ -200,11 +182,3 @@ def test_under_a_key_of_ones_own_there_is_no_test_world(
     status, _, error = bezant(*words)
     assert (status, error.count("\n")) == (1, 1)
     assert "lives under the test master key" in error
-
-
-def _free_ports() -> dict[str, str]:
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in PORTS]
-    ports = {name: str(one.getsockname()[1]) for name, one in zip(PORTS, held, strict=True)}
-    for one in held:
-        one.close()
-    return ports
