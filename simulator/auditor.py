@@ -10,13 +10,14 @@ ends, so a request that depends on it may be answered either way. In the end not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from engine.vocabulary.messages import AuthorizationRequest, CompletionAdvice, ReversalAdvice
+from engine.vocabulary.responses import ResponseCode
 from simulator.day import DAY, Day, PlannedPayment, PlannedTransfer, Scenario
 from simulator.faults import Action, Fate, FaultKind, FaultPlan, Injected, Wire
 from simulator.population import ACCOUNT_RANGES, CardState, Population
@@ -93,7 +94,16 @@ class Story:
 class Auditor:
     """Watches (`simulator.terminal_lines.Observer`), and reckons when the day is over. For one event loop."""
 
-    def __init__(self, population: Population, day: Day, faults: FaultPlan, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        population: Population,
+        day: Day,
+        faults: FaultPlan,
+        now: Callable[[], datetime],
+        outside: Collection[str] = (),
+    ) -> None:
+        """`outside` names banks that other programs play: their answers are their own affair, and believed."""
+        self.outside = frozenset(outside)
         self.wallets = {person.handle: Wallet(person.opening_minor) for person in population.people}
         self.stories: dict[str, Story] = {}
         self._planned = {(payment.terminal_id, payment.at): payment for payment in day.payments}
@@ -207,6 +217,8 @@ class Auditor:
     def _issuer(self, story: Story, request: AuthorizationRequest) -> set[str]:
         """The issuer's checks in their published order."""
         planned = story.planned
+        if planned.person.bank in self.outside:
+            return {code.value for code in ResponseCode}
         card = planned.person.cards[planned.card]
         if planned.scenario is Scenario.UNKNOWN_CARD:
             return {"14"}

@@ -57,16 +57,21 @@ class _Sums:
 
 
 def expected_books(auditor: Auditor, population: Population) -> Books:
-    """What the model comes to once everything that was captured has cleared. Call after `Auditor.reckon`."""
+    """What the model comes to once everything that was captured has cleared. Call after `Auditor.reckon`.
+
+    Nothing is said of the books of banks that other programs play.
+    """
     sums = _Sums()
     for story in auditor.stories.values():
         if story.captured_minor is not None:
             _clear(auditor, story, story.captured_minor, sums)
+    here = [person for person in population.people if person.bank not in auditor.outside]
     wallets = {}
-    for handle, wallet in auditor.wallets.items():
+    for handle in (person.handle for person in here):
+        wallet = auditor.wallets[handle]
         held = sum(hold.amount_minor for hold in wallet.holds.values() if hold.certain)
         wallets[handle] = (wallet.settled_minor - held, held)
-    banks = {person.bank for person in population.people}
+    banks = {person.bank for person in here}
     net = {bank: sums.net_minor[bank] + _whole(sums.interchange[bank]) for bank in banks}
     acquirer = -sum(sums.net_minor.values())
     net["acquirer"] = acquirer - _whole(sum(sums.interchange.values(), Decimal(0))) - _whole(sums.fees)
@@ -76,7 +81,7 @@ def expected_books(auditor: Auditor, population: Population) -> Books:
         net_positions=net,
         interest_micro={
             person.handle: person.savings_minor * SAVINGS_RATE_BPS * 100 // _DAYS_OF_A_YEAR
-            for person in population.people
+            for person in here
             if person.savings_minor is not None
         },
     )

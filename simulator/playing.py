@@ -84,6 +84,11 @@ class Watch:
 async def play(town: Town, record: Record, auditor: Auditor, tell: Callable[[str], None]) -> None:
     """Open the town and play the whole day. `tell` hears what is being done, and how far it is."""
     await town.open(record.faults, Watch(auditor, record), tell)
+    await play_day(town, record, auditor, tell)
+
+
+async def play_day(town: Town, record: Record, auditor: Auditor, tell: Callable[[str], None]) -> None:
+    """Play the whole day in a town that is open, its counters watched by `Watch`."""
     for planned in record.day.payments:
         _schedule(town, record, planned)
     _plan_transfers(town, record, auditor)

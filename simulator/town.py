@@ -6,7 +6,8 @@ are the faults on the wires. `System` (api/system.py) makes the institutions, th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack
 from datetime import datetime
 from typing import Any, Final, Self, TypeVar
@@ -20,17 +21,18 @@ from engine.acquirer import TERMINALS
 from engine.crypto.keys import pair_name, zone_key_of_test_world
 from engine.database.institutions import Institution
 from engine.vocabulary.identifiers import Pan
-from gateways.iso8583.wires import Wires
+from gateways.iso8583.wires import Address, Wires
 from simulator import opening
 from simulator.faults import FaultPlan
 from simulator.network.host import NetworkHost
 from simulator.network.members.model import AdmitMember, OpenAccountRange
+from simulator.outside import OutsideBanks
 from simulator.plastic import Plastic, personalise
 from simulator.population import ACCOUNT_RANGES, Population
 from simulator.settlement_bank.model import OpenDeposit
 from simulator.terminal_lines import Observer, TerminalLine
 from simulator.terminals import Terminal
-from simulator.time import Activity, Sequencer, VirtualClock
+from simulator.time import Activity, Sequencer, VirtualClock, WorldStuck
 
 T = TypeVar("T")
 
@@ -40,8 +42,12 @@ _IDS: Final = {member.name: member.member_id for member in MEMBERS}
 class Town:
     """Open it, play it by its sequencer, close it. Made on the event loop that it runs on."""
 
-    def __init__(self, system: System, population: Population, begins_at: datetime) -> None:
+    def __init__(
+        self, system: System, population: Population, begins_at: datetime, outside: Collection[str] = ()
+    ) -> None:
+        """`outside` names banks that other programs play, at `network_address`; they are members with no seat here."""
         self.system = system
+        self.outside = frozenset(outside)
         self.population = population
         self.activity = Activity()
         self.clock = VirtualClock(begins_at, self.activity)
@@ -53,6 +59,7 @@ class Town:
         self.lines: dict[str, TerminalLine] = {}
         self.hosts: dict[str, Host] = {}
         self._plastic: dict[Pan, Plastic] = {}
+        self.network_address: Address = ("", 0)
         self._closing = AsyncExitStack()
         self._begins_at = begins_at
 
@@ -67,7 +74,7 @@ class Town:
         """Set the institutions up, open everybody's accounts, connect every wire. `tell` hears what is being done."""
         tell("opening the institutions")
         await self._do(lambda: self.system.set_up(MEMBERS, self._begins_at))
-        for member in MEMBERS:
+        for member in self._members():
             self.seats[member.name] = seat = self.system.seat(
                 member,
                 clock=self.clock,
@@ -100,15 +107,17 @@ class Town:
         await self._ask(NETWORK, ranges, "opened")
         deposits = {one.member_id: 0 for one in MEMBERS if one.role != "settlement_bank"}
         for bank in ACCOUNT_RANGES:
-            people, execute = self.population.of(bank), seats[bank].processor.execute
+            people, hsm = self.population.of(bank), self.system.hsm(self.system.institution(bank))
+            self._plastic |= {card.pan: personalise(hsm, card) for person in people for card in person.cards}
+            if bank in self.outside:
+                continue
+            execute = seats[bank].processor.execute
             self.customers[bank] = await self._do(
                 lambda bank=bank, people=people, execute=execute: opening.open_people(  # type: ignore[misc]
                     execute, people, self._begins_at
                 )
             )
             deposits[_IDS[bank]] = sum(person.opening_minor + (person.savings_minor or 0) for person in people)
-            hsm = self.system.hsm(seats[bank].institution)
-            self._plastic |= {card.pan: personalise(hsm, card) for person in people for card in person.cards}
         await self._do(lambda: opening.open_shops(seats[OUR_ACQUIRER].processor.execute, self.population.shops))
         deposits |= {opening.deposit_of(shop): 0 for shop in self.population.shops}
         await self._ask(SETTLEMENT_BANK, (OpenDeposit(*deposit) for deposit in deposits.items()), "opened")
@@ -118,14 +127,27 @@ class Town:
 
     async def _connect(self, faults: FaultPlan) -> None:
         settings = self.system.settings.model_copy(update={"network_port": 0, "pos_port": 0})
-        network = NetworkHost(self._place(NETWORK, settings), faults)
+        network = NetworkHost(self._place(NETWORK, settings), OutsideBanks(faults, self.activity, self.outside))
         await self._start(NETWORK, network)
+        self.network_address = network.address
         settings = settings.model_copy(update={"network_port": network.address[1]})
-        for name in (OUR_ACQUIRER, *ACCOUNT_RANGES):
+        for name in (OUR_ACQUIRER, *(bank for bank in ACCOUNT_RANGES if bank not in self.outside)):
             role = self.seats[name].role
             assert role.host is not None, "members have wires"
             await self._start(name, role.host(self._place(name, settings)))
         await self.sequencer.settle()
+
+    async def signed_on(self, bank: str, within_s: int = 10) -> None:
+        """Return when this bank, played by another program, has signed on. Raises `WorldStuck` when it does not."""
+        try:
+            async with asyncio.timeout(within_s):
+                while not self.hosts[NETWORK].reachable(_IDS[bank]):
+                    await asyncio.sleep(0)
+        except TimeoutError:
+            raise WorldStuck(f"{bank} has not signed on to the network within {within_s} seconds") from None
+
+    def _members(self) -> list[Institution]:
+        return [member for member in MEMBERS if member.name not in self.outside]
 
     async def _start(self, name: str, host: Host) -> None:
         self.hosts[name] = self.seats[name].outward.host = host
