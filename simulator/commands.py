@@ -10,6 +10,7 @@ import typer
 from simulator.faults import Level
 
 LARGEST_DAY = 10_000
+WIDTH_OF_A_FILE = 180
 
 commands = typer.Typer(help="The simulated world.")
 
@@ -40,6 +41,9 @@ def demo(
         raise BezantError(f"There is no folder {json.parent} to write the figures to.")
     began = monotonic()
     console = Console(highlight=False)
+    if not console.is_terminal:
+        # A file has no width of its own; this one holds the screen without breaking its columns.
+        console.width = WIDTH_OF_A_FILE
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     with console.status("starting the database") as status, fresh_system(settings := load_settings()) as system:
 
