@@ -9,12 +9,14 @@ from itertools import count
 import pytest
 from sqlalchemy import create_engine, make_url
 
+from api.settings import Settings
+from api.system import role_secret
 from engine.database.connections import Database
 from engine.database.institutions import Institution, InstitutionRole, open_institution
 from engine.database.schema import ENGINE, SchemaPart, upgrade, upgrade_public
 from engine.database.server import EmbeddedServer
 
-ROLE_SECRET = b"a secret of the tests"  # the same for all: login roles belong to the server, not to a database
+ROLE_SECRET = role_secret(Settings())  # the program's: login roles belong to the server, not to a database
 OPENED_AT = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 TEMPLATE = "bezant_template"
 
