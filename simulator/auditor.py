@@ -156,7 +156,8 @@ class Auditor:
 
     def _exchange(self, exchange: Exchange) -> Iterator[str]:
         request = exchange.request
-        arrived = exchange.fate.action is not Action.LOSE
+        late_one_heard = self._late_one_heard(exchange)
+        arrived = late_one_heard or exchange.fate.action is not Action.LOSE
         match request:
             case AuthorizationRequest():
                 planned = self._planned[request.terminal_id, request.transmitted_at]
@@ -175,7 +176,7 @@ class Auditor:
                 story = self.stories[reference_of(request)]
                 allowed = self._complete(story, request.amount.amount_minor) if arrived else set()
         heard = None if exchange.reply is None else str(exchange.reply.response_code)
-        silent = not arrived or self._reply_lost(exchange)
+        silent = not arrived or (self._reply_lost(exchange) and not late_one_heard)
         if silent and heard is not None:
             yield f"{_named(story)}: heard {heard} though the message or its reply was lost"
         elif not silent and heard is None:
@@ -310,6 +311,18 @@ class Auditor:
             if one.wire is Wire.TERMINAL and one.kind in _REPLY_LOST and exchange.at <= one.at < exchange.at + PATIENCE
         ]
         return len(lost) >= copies
+
+    def _late_one_heard(self, exchange: Exchange) -> bool:
+        """Whether a late reply comes in while the terminal waits for that to its repeat: it cannot tell them apart."""
+        request = exchange.request
+        if isinstance(request, AuthorizationRequest) or not request.is_repeat:
+            return False
+        reply_type = "0410" if isinstance(request, ReversalAdvice) else "0230"
+        return any(
+            one.wire is Wire.TERMINAL and one.message_type == reply_type and one.kind is FaultKind.LATE_REPLY
+            for one in self._faults.about(reference_of(request))
+            if exchange.at - PATIENCE <= one.at < exchange.at
+        )
 
     def _holds(self, story: Story) -> dict[str, Hold]:
         return self.wallets[story.planned.person.handle].holds

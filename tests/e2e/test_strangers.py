@@ -1,4 +1,4 @@
-"""The terminal and the other bank are strangers: they prove what a user's own box meets, so nothing of ours is in them."""
+"""Terminal and other bank are strangers: they prove what a user's own box meets, so none of our code is in them."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ class Court:
         self.auditor = Auditor(EVERYBODY, day, self.faults, lambda: self.now)
 
     def play(self, planned: PlannedPayment, conversation: Conversation, *replies: str | None) -> None:
-        """Run a conversation, each request answered as given (None: silence; a star: lost on its way)."""
+        """Run a conversation, each request answered as given. None: silence; a star: lost, whatever is heard then."""
         self.now, heard = planned.at, None
         for answer in replies:
             step = next(conversation) if heard is None else conversation.send(heard)
@@ -81,13 +81,15 @@ class Court:
                 step = conversation.send(Heard(None, self.now))
             assert isinstance(step, Send)
             self.references.append(reference_of(step.request))
-            self.auditor.sent(step.request, b"", Fate(Action.LOSE) if answer == "*" else Fate())
-            if answer is None or answer == "*":
+            lost = answer is not None and answer.startswith("*")
+            self.auditor.sent(step.request, b"", Fate(Action.LOSE) if lost else Fate())
+            heard_code = (answer or "").removeprefix("*")
+            if not heard_code:
                 self.now += PATIENCE
                 self.auditor.unheard(step.request)
                 heard = Heard(None, self.now)
             else:
-                reply = Reply(ResponseCode(answer))
+                reply = Reply(ResponseCode(heard_code))
                 self.auditor.heard(step.request, reply, b"")
                 heard = Heard(reply, self.now)
         with pytest.raises(StopIteration):
@@ -167,6 +169,20 @@ def test_a_silent_issuer_is_91_and_what_follows_may_be_answered_either_way_until
         court.faults.note(court.references[0], Wire.ISSUER, "0110", FaultKind.LOST_REPLY, NOON)
         court.play(second, buying(second), code)
         assert court.auditor.reckon() == []
+
+
+@pytest.mark.parametrize("last", ["00", "*00"], ids=["the repeat's reply is lost", "the repeat is lost"])
+def test_a_late_reply_may_be_heard_as_the_reply_to_the_repeat(last: str) -> None:
+    payment = planned(ADA, 9_000)
+    court = Court(payment)
+    court.play(payment, buying(payment), None, None, last)
+    reference = court.references[0]
+    court.faults.note(reference, Wire.TERMINAL, "0110", FaultKind.LOST_REPLY, NOON)
+    court.faults.note(reference, Wire.TERMINAL, "0410", FaultKind.LATE_REPLY, NOON + PATIENCE)
+    if last == "00":
+        court.faults.note(reference, Wire.TERMINAL, "0410", FaultKind.LOST_REPLY, NOON + 2 * PATIENCE)
+    assert court.auditor.reckon() == []
+    assert expected_books(court.auditor, EVERYBODY).wallets["ada"] == (10_000, 0)
 
 
 def test_cleared_payments_come_to_wallets_payouts_and_positions() -> None:
