@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from api.members import NETWORK, OUR_ACQUIRER, SETTLEMENT_BANK
+from api.system import MEMBERS, Seat
 from engine.accounts.model import OpenCustomer
 from engine.merchants.model import OpenMerchant
 from engine.savings.model import OpenSavings
@@ -14,12 +16,41 @@ from engine.vocabulary.decision import Answer
 from engine.vocabulary.errors import BezantError
 from engine.vocabulary.identifiers import Secret
 from issuer.cards import model as cards
-from simulator.population import ASSET, CardState, Person, Shop
+from simulator.network.members.model import AdmitMember, OpenAccountRange
+from simulator.population import ACCOUNT_RANGES, ASSET, CardState, Person, Population, Shop
+from simulator.settlement_bank.model import OpenDeposit
 
 SAVINGS_RATE_BPS: Final = 425
 
 Execute = Callable[[Iterable[Any]], Sequence[Answer | None]]
 """A processor's `execute`."""
+
+
+def open_books(
+    seats: Mapping[str, Seat], population: Population, at: datetime, outside: Collection[str] = ()
+) -> dict[str, dict[str, UUID]]:
+    """Everybody's books: members at the network, account ranges, people and their cards, shops, and the deposits that
+    money is settled through. Again changes nothing.
+
+    `outside` names banks that other programs play: members of the network, with no books here. Returns the customers'
+    identifiers by bank and handle. Blocks: not for the event loop.
+    """
+    ids = {member.name: member.member_id for member in MEMBERS}
+    settling = [member for member in MEMBERS if member.role in ("issuer", "acquirer")]
+    _ask(seats[NETWORK], [AdmitMember(one.member_id, one.name) for one in settling], "admitted")
+    ranges = [OpenAccountRange(prefix, ids[bank]) for bank, prefix in ACCOUNT_RANGES.items()]
+    _ask(seats[NETWORK], ranges, "opened")
+    deposits = {member.member_id: 0 for member in MEMBERS if member.role != "settlement_bank"}
+    customers: dict[str, dict[str, UUID]] = {}
+    for bank in ACCOUNT_RANGES:
+        if bank not in outside:
+            people = population.of(bank)
+            customers[bank] = open_people(seats[bank].processor.execute, people, at)
+            deposits[ids[bank]] = sum(person.opening_minor + (person.savings_minor or 0) for person in people)
+    open_shops(seats[OUR_ACQUIRER].processor.execute, population.shops)
+    deposits |= {deposit_of(shop): 0 for shop in population.shops}
+    _ask(seats[SETTLEMENT_BANK], [OpenDeposit(*deposit) for deposit in deposits.items()], "opened")
+    return customers
 
 
 def open_people(execute: Execute, people: Sequence[Person], at: datetime) -> dict[str, UUID]:
@@ -117,6 +148,10 @@ def done(answers: Iterable[Answer | None], code: str) -> list[Answer]:
             raise BezantError(f"The world could not be set up: {said} was answered where {code} was due.")
         every.append(answer)
     return every
+
+
+def _ask(seat: Seat, requests: Sequence[Any], code: str) -> None:
+    done(seat.processor.execute(requests), code)
 
 
 def _id(answer: Answer, fact: str) -> UUID:

@@ -6,20 +6,19 @@ without asking anybody. It is a test world: it lives under the test master key, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from api.clock import MachineClock, WorldClock
 from api.hosts import Duty
-from api.members import NETWORK, OUR_ACQUIRER, SETTLEMENT_BANK
+from api.members import NETWORK, OUR_ACQUIRER
 from api.settings import Settings
-from api.system import MEMBERS, Seat, System
+from api.system import MEMBERS, System
 from engine.crypto.hsm import SoftwareHsm
 from engine.crypto.keys import is_test_key, pair_name, zone_key_of_test_world
 from engine.database.institutions import Institution
-from engine.vocabulary.decision import Answer
 from engine.vocabulary.errors import BezantError
 from engine.vocabulary.identifiers import Pan
 from engine.vocabulary.money import Money
@@ -30,11 +29,9 @@ from gateways.iso8583.matching import TERMINAL_KEY
 from gateways.iso8583.messages import to_fields
 from gateways.iso8583.specifications import TERMINAL
 from simulator.chance import Chance
-from simulator.network.members.model import AdmitMember, OpenAccountRange
-from simulator.opening import deposit_of, done, open_people, open_shops
+from simulator.opening import open_books
 from simulator.plastic import Plastic, personalise
 from simulator.population import ACCOUNT_RANGES, CardState, Kind, Person, Population, populate
-from simulator.settlement_bank.model import OpenDeposit
 from simulator.terminals import (
     LARGEST_STAN,
     PATIENCE,
@@ -99,20 +96,8 @@ def settle_town(system: System, population: Population) -> Mapping[str, UUID]:
     at = clock.now()
     system.set_up(MEMBERS, at)
     seats = {member.name: system.seat(member, clock=clock) for member in MEMBERS}
-    members = [one for one in MEMBERS if one.role in ("issuer", "acquirer")]
-    _ask(seats[NETWORK], [AdmitMember(one.member_id, one.name) for one in members], "admitted")
-    ranges = [OpenAccountRange(prefix, _IDS[bank]) for bank, prefix in ACCOUNT_RANGES.items()]
-    _ask(seats[NETWORK], ranges, "opened")
-    deposits = {_IDS[name]: 0 for name in (OUR_ACQUIRER, NETWORK)}
-    customers: dict[str, UUID] = {}
-    for bank in ACCOUNT_RANGES:
-        people = population.of(bank)
-        customers |= open_people(seats[bank].processor.execute, people, at)
-        deposits[_IDS[bank]] = sum(person.opening_minor + (person.savings_minor or 0) for person in people)
-    open_shops(seats[OUR_ACQUIRER].processor.execute, population.shops)
-    deposits |= {deposit_of(shop): 0 for shop in population.shops}
-    _ask(seats[SETTLEMENT_BANK], [OpenDeposit(*deposit) for deposit in deposits.items()], "opened")
-    return customers
+    customers = open_books(seats, population, at)
+    return {handle: one for of_bank in customers.values() for handle, one in of_bank.items()}
 
 
 def duties(system: System) -> list[Duty]:
@@ -193,10 +178,6 @@ async def _played(conversation: Conversation, asker: Asker, clock: MachineClock,
 
 def _whole(system: System, member: Institution) -> Duty:
     return Duty(member, system.role_of(member).host, jobs=True)
-
-
-def _ask(seat: Seat, requests: Sequence[Any], code: str) -> list[Answer]:
-    return done(seat.processor.execute(requests), code)
 
 
 def _require_test_world(settings: Settings) -> None:

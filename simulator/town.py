@@ -7,13 +7,13 @@ are the faults on the wires. `System` (api/system.py) makes the institutions, th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection
 from contextlib import AsyncExitStack
 from datetime import datetime
-from typing import Any, Final, Self, TypeVar
+from typing import Final, Self, TypeVar
 from uuid import UUID
 
-from api.members import NETWORK, OUR_ACQUIRER, SETTLEMENT_BANK
+from api.members import NETWORK, OUR_ACQUIRER
 from api.roles import AcquirerHost, Host, Place
 from api.settings import Settings
 from api.system import MEMBERS, Seat, System
@@ -25,11 +25,9 @@ from gateways.iso8583.wires import Address, Wires
 from simulator import opening
 from simulator.faults import FaultPlan
 from simulator.network.host import NetworkHost
-from simulator.network.members.model import AdmitMember, OpenAccountRange
 from simulator.outside import OutsideBanks
 from simulator.plastic import Plastic, personalise
 from simulator.population import ACCOUNT_RANGES, Population
-from simulator.settlement_bank.model import OpenDeposit
 from simulator.terminal_lines import Observer, TerminalLine
 from simulator.terminals import Terminal
 from simulator.time import Activity, Sequencer, VirtualClock, WorldStuck
@@ -54,7 +52,7 @@ class Town:
         self.sequencer = Sequencer(self.clock, self.activity)
         self.wires = Wires(self.activity)
         self.seats: dict[str, Seat] = {}
-        self.customers: dict[str, Mapping[str, UUID]] = {}
+        self.customers: dict[str, dict[str, UUID]] = {}
         self.terminals: dict[str, Terminal] = {}
         self.lines: dict[str, TerminalLine] = {}
         self.hosts: dict[str, Host] = {}
@@ -101,29 +99,13 @@ class Town:
         return result[0]
 
     async def _open_books(self) -> None:
-        seats = self.seats
-        await self._ask(NETWORK, (AdmitMember(one.member_id, one.name) for one in MEMBERS if _settles(one)), "admitted")
-        ranges = (OpenAccountRange(prefix, _IDS[bank]) for bank, prefix in ACCOUNT_RANGES.items())
-        await self._ask(NETWORK, ranges, "opened")
-        deposits = {one.member_id: 0 for one in MEMBERS if one.role != "settlement_bank"}
         for bank in ACCOUNT_RANGES:
-            people, hsm = self.population.of(bank), self.system.hsm(self.system.institution(bank))
-            self._plastic |= {card.pan: personalise(hsm, card) for person in people for card in person.cards}
-            if bank in self.outside:
-                continue
-            execute = seats[bank].processor.execute
-            self.customers[bank] = await self._do(
-                lambda bank=bank, people=people, execute=execute: opening.open_people(  # type: ignore[misc]
-                    execute, people, self._begins_at
-                )
-            )
-            deposits[_IDS[bank]] = sum(person.opening_minor + (person.savings_minor or 0) for person in people)
-        await self._do(lambda: opening.open_shops(seats[OUR_ACQUIRER].processor.execute, self.population.shops))
-        deposits |= {opening.deposit_of(shop): 0 for shop in self.population.shops}
-        await self._ask(SETTLEMENT_BANK, (OpenDeposit(*deposit) for deposit in deposits.items()), "opened")
-
-    async def _ask(self, name: str, requests: Iterable[Any], code: str) -> None:
-        await self._do(lambda: opening.done(self.seats[name].processor.execute(requests), code))
+            hsm = self.system.hsm(self.system.institution(bank))
+            cards = (card for person in self.population.of(bank) for card in person.cards)
+            self._plastic |= {card.pan: personalise(hsm, card) for card in cards}
+        self.customers = await self._do(
+            lambda: opening.open_books(self.seats, self.population, self._begins_at, self.outside)
+        )
 
     async def _connect(self, faults: FaultPlan) -> None:
         settings = self.system.settings.model_copy(update={"network_port": 0, "pos_port": 0})
@@ -177,7 +159,3 @@ class Town:
                 self.terminals[terminal_id] = Terminal(
                     shop, terminal_id, acquirer_id=_IDS[OUR_ACQUIRER], zone_key=zone_key
                 )
-
-
-def _settles(institution: Institution) -> bool:
-    return institution.role in ("issuer", "acquirer")
