@@ -20,8 +20,10 @@ from threading import Lock
 from typing import Any
 from uuid import UUID
 
+import structlog
 from sqlalchemy import Connection, Engine
 
+from engine.database.connections import is_transient
 from engine.database.institutions import Institution
 from engine.ports import Activity, Clock, Hsm, Network, NoActivity
 from engine.runtime import idempotency, outbox, timers
@@ -33,6 +35,8 @@ from engine.vocabulary.keys import KEYS, KeyRule, fingerprint_material, key_of
 
 LARGEST_BATCH = 1_000
 """Beyond this a batch's latency grows and its rate hardly does (docs/decisions)."""
+
+log = structlog.get_logger()
 
 HandOver = Callable[[Callable[[], None]], object]
 
@@ -235,8 +239,15 @@ class Processor:
         leaving: list[Message] = []
         for stage in self._stages:
             own = [message for of, message in written.messages if of is stage]
-            if own:
+            if not own:
+                continue
+            try:
                 leaving += stage.seal(self.outside, own)
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                # The decision stands, and its messages are lost like a packet: their timers notice.
+                log.warning("messages lost: the database is away", stage=stage.name, messages=len(own))
         return leaving
 
     def _leave(self, replies: Sequence[tuple[Reply, Answer]], leaving: Sequence[Message]) -> None:

@@ -5,7 +5,8 @@ leave.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 
@@ -14,12 +15,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from engine.database.connections import Database
+from engine.database.connections import Database, DatabaseUnavailable
 from engine.ledger.audit import LEDGER_PROOFS
 from engine.processor import Processor
 from engine.runtime.batch import KEY_REUSED
 from engine.runtime.intake import IntakeFull
-from engine.vocabulary.decision import Answer
+from engine.runtime.stage import Outside
+from engine.vocabulary.decision import Answer, Message
 from tests.engine.runtime import purse
 from tests.engine.runtime.purse import Ask, Break, OpenPurse, Pay, Settle
 from tests.world import HandClock, Remembering, open_institution_for_tests, processor_of
@@ -322,6 +324,22 @@ def test_a_cut_tail_shows_against_the_days_close(world: World) -> None:
 
 
 Call = Callable[[], None]
+
+
+def test_messages_that_cannot_be_sealed_for_want_of_the_database_are_lost_and_the_decision_stands(world: World) -> None:
+    def away(outside: Outside, messages: Sequence[Message]) -> Sequence[Message]:
+        raise DatabaseUnavailable("PostgreSQL does not answer.")
+
+    stage = replace(purse.STAGE, seal=away)
+    processor = processor_of(world.database, world.institution, [stage], world.clock, world.network)
+    heard: list[str] = []
+    processor.submit(Ask("m"), lambda answer: heard.append(answer.code))
+    processor.step()
+    assert world.network.sent == [] and heard == []
+    world.clock.move(timedelta(minutes=1))
+    processor.tick()
+    processor.step()
+    assert heard == ["late"], "its timer notices"
 
 
 def test_a_batch_is_handed_back_by_one_call(world: World) -> None:
