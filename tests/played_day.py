@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def played(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> PlayedDay:
-    """About 120 payments with the usual faults, their clearing, settlement and payouts, all of it listened to."""
+    """A day of every scenario and every fault, its clearing, settlement and payouts, all of it listened to."""
     # Here, for a run of other tests alone need not know the world.
     from tests.simulation.played import play_day
 

@@ -1,7 +1,7 @@
 """A small day, played once for all tests that look at what it left: rows, files, statements, log lines.
 
-It is the day of `bezant demo`, with fewer payments. The world's own watcher at the terminals tells what was said there,
-so that tests know every secret that was used.
+It is the smallest day of `bezant demo` on which everything happens that can. The world's own watcher at the terminals
+tells what was said there, so that tests know every secret that was used.
 """
 
 from __future__ import annotations
@@ -26,14 +26,13 @@ from engine.database.fresh import fresh_database
 from simulator.auditor import Auditor
 from simulator.chance import Chance
 from simulator.day import BEGINS_AT, plan
-from simulator.faults import Fate, FaultPlan, Level
+from simulator.faults import Fate, FaultPlan
 from simulator.playing import Record, play
 from simulator.population import populate
 from simulator.terminals import TerminalRequest
 from simulator.town import Town
+from tests.simulation.conftest import EVENTFUL
 
-SEED = 7
-PAYMENTS = 120
 DATABASE = "bezant_played_day"
 _SET_UP = "opening the institutions"
 
@@ -121,10 +120,10 @@ def play_day(server_url: str, folder: Path) -> PlayedDay:
 
 
 async def _play(system: System, statements: _Statements) -> tuple[Record, list[TerminalRequest]]:
-    chance = Chance(SEED)
+    chance, level = Chance(EVENTFUL["seed"]), EVENTFUL["level"]
     population = populate(chance)
-    day = plan(chance, population, PAYMENTS, Level.USUAL)
-    record = Record(population, day, FaultPlan(chance, Level.USUAL, day.silences))
+    day = plan(chance, population, EVENTFUL["payments"], level)
+    record = Record(population, day, FaultPlan(chance, level, day.silences))
 
     def tell(what: str) -> None:
         statements.listening = what != _SET_UP

@@ -40,7 +40,9 @@ def test_no_table_holds_a_secret(played: PlayedDay, secrets: Secrets) -> None:
 
 
 def test_no_log_line_holds_a_secret_even_before_it_is_masked(played: PlayedDay, secrets: Secrets) -> None:
-    assert "job finished" in played.log and "job finished" in played.told, "somebody was listening"
+    assert "message lost on the wire" in played.log and "message lost on the wire" in played.told, (
+        "somebody was listening"
+    )
     assert list(secrets.found_in("log", played.log)) == []
     assert list(secrets.found_in("log before masking", played.told)) == []
 
