@@ -18,6 +18,7 @@ from api import plugins
 from api.members import NETWORK_ID, SETTLEMENT_BANK_ID
 from api.settings import Settings
 from engine import acquirer, wallet
+from engine.bookkeeping import bookkeeping_stage
 from engine.database.institutions import Institution, InstitutionRole
 from engine.database.schema import ENGINE, SchemaPart
 from engine.ledger.audit import LEDGER_PROOFS, Figure, Proof
@@ -160,7 +161,7 @@ class AcquirerHost(MemberHost):
 
 
 def _issuer_stages(institution: Institution, reachable: Reachable) -> tuple[Stage, ...]:
-    return (*bank.issuer_stages(institution), *wallet.wallet_stages(institution))
+    return (*bank.issuer_stages(institution), *wallet.wallet_stages(institution), bookkeeping_stage(institution))
 
 
 def _issuer_jobs(institution: Institution) -> tuple[Job, ...]:
@@ -168,7 +169,7 @@ def _issuer_jobs(institution: Institution) -> tuple[Job, ...]:
 
 
 def _acquirer_stages(institution: Institution, reachable: Reachable) -> tuple[Stage, ...]:
-    return acquirer.acquirer_stages(institution, NETWORK_ID)
+    return (*acquirer.acquirer_stages(institution, NETWORK_ID), bookkeeping_stage(institution))
 
 
 def _acquirer_jobs(institution: Institution) -> tuple[Job, ...]:

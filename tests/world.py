@@ -23,6 +23,7 @@ from engine.vocabulary.decision import Message
 OPENED_AT = datetime(2026, 3, 2, 6, 0, tzinfo=UTC)
 STORES = (
     "engine.ledger.store",
+    "engine.ledger.journals.store",
     "engine.vault.store",
     "engine.runtime.batch",
     "engine.runtime.jobs",

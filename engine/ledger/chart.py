@@ -84,6 +84,9 @@ CHART: dict[int, ChartLine] = {
 HELD_OF = {CUSTOMER_AVAILABLE: CUSTOMER_HELD}
 """The code that holds what is promised out of another. Ledger balance = the one + the other."""
 
+HELD_CODES = frozenset(HELD_OF.values())
+DEBIT_CODES = frozenset(code for code, line in CHART.items() if line.side is Side.DEBIT)
+
 
 def account_id(book: str, code: int, asset: str, owner_id: UUID | None = None) -> UUID:
     """The identifier of the account `code` of `owner_id` (None: the institution itself) in `book`, holding `asset`."""

@@ -18,9 +18,11 @@ LARGEST_MINOR = 2**63 - 1
 class Account:
     """One account of a book. `balance_minor` grows on the normal side of its chart code.
 
-    `minimum_minor` is the limit for ordinary postings (None: none); `floor_minor` the lowest balance that is
-    legitimate at present: the minimum, or, once a forced posting has gone below it, that balance. The database checks
-    balance against floor. `entry_count` numbers the account's entries without gap: a missing entry shows.
+    `minimum_minor` and `maximum_minor` are the limits for ordinary postings (None: none). The minimum is one of this
+    account's balance, the maximum one of the ledger balance: what is held counts, so that a release never exceeds it.
+    `floor_minor` is the lowest balance that is legitimate at present: the minimum, or, once a forced posting has gone
+    below it, that balance; `ceiling_minor` is the same above. The database checks the balance against both.
+    `entry_count` numbers the account's entries without gap: a missing entry shows.
     """
 
     ALSO_BY: ClassVar[tuple[str, ...]] = ()
@@ -33,7 +35,9 @@ class Account:
     """The account that holds what is promised out of this one."""
     balance_minor: int = 0
     minimum_minor: int | None = None
+    maximum_minor: int | None = None
     floor_minor: int | None = None
+    ceiling_minor: int | None = None
     entry_count: int = 0
     closed: bool = False
 
@@ -41,6 +45,11 @@ class Account:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountOpened(Event):
     """An account exists, empty."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountClosed(Event):
+    """An account takes no more postings, but forced ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +80,11 @@ class Entry:
     occurred_at: datetime
 
 
-def new_account(book: str, code: int, asset: str, owner_id: UUID | None = None) -> Account:
-    """An empty account of a chart code, with the chart's limit."""
+def new_account(
+    book: str, code: int, asset: str, owner_id: UUID | None = None, maximum_minor: int | None = None
+) -> Account:
+    """An empty account of a chart code, with the chart's lower limit and, if given, an upper one (zero or more)."""
+    assert maximum_minor is None or maximum_minor >= 0, "an empty account is within its limits"
     held_code = HELD_OF.get(code)
     minimum = CHART[code].minimum_minor
     return Account(
@@ -82,13 +94,22 @@ def new_account(book: str, code: int, asset: str, owner_id: UUID | None = None) 
         owner_id=owner_id,
         held_id=None if held_code is None else account_id(book, held_code, asset, owner_id),
         minimum_minor=minimum,
+        maximum_minor=maximum_minor,
         floor_minor=minimum,
+        ceiling_minor=maximum_minor,
     )
 
 
 def open_accounts(
-    book: str, codes: tuple[int, ...], asset: str, owner_id: UUID | None = None
+    book: str, codes: tuple[int, ...], asset: str, owner_id: UUID | None = None, maximum_minor: int | None = None
 ) -> tuple[AccountOpened, ...]:
-    """The events that open an account for each code, held counterparts included."""
-    every = [code for given in codes for code in (given, HELD_OF.get(given)) if code is not None]
-    return tuple(AccountOpened(subject=new_account(book, code, asset, owner_id)) for code in every)
+    """The events that open an account for each code, held counterparts included.
+
+    A maximum is the account's; its counterpart has none of its own.
+    """
+    opened: list[AccountOpened] = []
+    for code in codes:
+        opened.append(AccountOpened(subject=new_account(book, code, asset, owner_id, maximum_minor)))
+        if (held_code := HELD_OF.get(code)) is not None:
+            opened.append(AccountOpened(subject=new_account(book, held_code, asset, owner_id)))
+    return tuple(opened)

@@ -47,11 +47,15 @@ accounts = Table(
     Column("held_id", Uuid),
     Column("balance_minor", BigInteger, nullable=False),
     Column("minimum_minor", BigInteger),
+    Column("maximum_minor", BigInteger),
     Column("floor_minor", BigInteger),
+    Column("ceiling_minor", BigInteger),
     Column("entry_count", BigInteger, nullable=False),
     Column("closed", Boolean, nullable=False),
     CheckConstraint("balance_minor >= floor_minor", name="balance_at_least_floor"),
     CheckConstraint("floor_minor <= minimum_minor", name="floor_at_most_minimum"),
+    CheckConstraint("balance_minor <= ceiling_minor", name="balance_at_most_ceiling"),
+    CheckConstraint("ceiling_minor >= maximum_minor", name="ceiling_at_least_maximum"),
     Index("accounts_by_owner", "owner_id"),
 )
 
@@ -118,6 +122,8 @@ closes = Table(
     info={"append_only": True},
 )
 
+_CHANGING = ("balance_minor", "floor_minor", "ceiling_minor", "entry_count", "closed")
+
 account_rows = NounRows(Account, accounts)
 entry_rows = NounRows(Entry, entries, beside=("chain", "sequence", "position"))
 
@@ -150,11 +156,11 @@ def write(
     new: Sequence[Entry],
     place: tuple[int, int],
 ) -> None:
-    """Insert opened accounts, set the balances of touched ones, append the entries of batch `place` = (chain,
+    """Insert opened accounts, set what changes of touched ones, append the entries of batch `place` = (chain,
     sequence).
     """
     account_rows.insert(connection, opened)
-    account_rows.update(connection, touched, columns=("balance_minor", "floor_minor", "entry_count"))
+    account_rows.update(connection, touched, columns=_CHANGING)
     entry_rows.insert(connection, new, beside=[(*place, position) for position in range(len(new))])
 
 

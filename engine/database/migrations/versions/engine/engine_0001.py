@@ -23,10 +23,14 @@ def upgrade() -> None:
         sa.Column("held_id", sa.Uuid(), nullable=True),
         sa.Column("balance_minor", sa.BigInteger(), nullable=False),
         sa.Column("minimum_minor", sa.BigInteger(), nullable=True),
+        sa.Column("maximum_minor", sa.BigInteger(), nullable=True),
         sa.Column("floor_minor", sa.BigInteger(), nullable=True),
+        sa.Column("ceiling_minor", sa.BigInteger(), nullable=True),
         sa.Column("entry_count", sa.BigInteger(), nullable=False),
         sa.Column("closed", sa.Boolean(), nullable=False),
+        sa.CheckConstraint("balance_minor <= ceiling_minor", name=op.f("accounts_balance_at_most_ceiling_check")),
         sa.CheckConstraint("balance_minor >= floor_minor", name=op.f("accounts_balance_at_least_floor_check")),
+        sa.CheckConstraint("ceiling_minor >= maximum_minor", name=op.f("accounts_ceiling_at_least_maximum_check")),
         sa.CheckConstraint("floor_minor <= minimum_minor", name=op.f("accounts_floor_at_most_minimum_check")),
         sa.PrimaryKeyConstraint("id", name=op.f("accounts_pkey")),
     )
@@ -224,6 +228,16 @@ def upgrade() -> None:
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("job", "business_date", name=op.f("job_runs_pkey")),
+    )
+    op.create_table(
+        "journals",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("reference", sa.Text(), nullable=False),
+        sa.Column("corrects", sa.Uuid(), nullable=True),
+        sa.Column("lines", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("journals_pkey")),
+        sa.UniqueConstraint("corrects", name=op.f("journals_corrects_key")),
+        info={"append_only": True},
     )
     op.create_table(
         "merchants",

@@ -1,0 +1,1 @@
+"""The general ledger: journals of many postings, chains of journals, corrections, accounts opened and closed."""
