@@ -25,12 +25,10 @@ from api.system import MEMBERS, OUR_ACQUIRER, Seat, System
 from engine.acquirer import TERMINALS
 from engine.crypto.keys import pair_name, zone_key_of_test_world
 from engine.database.institutions import move_clock_offset, read_clock_offset
-from simulator import opening
 from simulator.chance import Chance
-from simulator.network.members.model import AdmitMember, OpenAccountRange
+from simulator.opening import open_books
 from simulator.plastic import Plastic, personalise
 from simulator.population import ACCOUNT_RANGES, CardState, Population, populate
-from simulator.settlement_bank.model import OpenDeposit
 from tests.e2e.terminal import Card, Terminal
 
 ORDER = ("simnet", "settlement", OUR_ACQUIRER, *ACCOUNT_RANGES)
@@ -88,22 +86,11 @@ def open_world(system: System, people_each: int = 4) -> Opened:
     at = clock.now()
     system.set_up(MEMBERS, at)
     population = small_population(people_each)
-    execute = {member.name: system.seat(member, clock=clock).processor.execute for member in MEMBERS}
-    members = [one for one in MEMBERS if one.role in ("issuer", "acquirer")]
-    opening.done(execute["simnet"]([AdmitMember(one.member_id, one.name) for one in members]), "admitted")
-    ranges = [OpenAccountRange(prefix, _IDS[bank]) for bank, prefix in ACCOUNT_RANGES.items()]
-    opening.done(execute["simnet"](ranges), "opened")
-    opening.open_shops(execute[OUR_ACQUIRER], population.shops)
-    cards: dict[str, tuple[Card, ...]] = {}
-    deposits = {one.member_id: 0 for one in (*members, *(one for one in MEMBERS if one.role == "network"))}
-    for bank in ACCOUNT_RANGES:
-        people = population.of(bank)
-        opening.open_people(execute[bank], people, at)
-        hsm = system.hsm(next(one for one in MEMBERS if one.name == bank))
-        cards[bank] = tuple(_card(personalise(hsm, person.cards[0])) for person in people)
-        deposits[_IDS[bank]] = sum(person.opening_minor + (person.savings_minor or 0) for person in people)
-    deposits |= {opening.deposit_of(shop): 0 for shop in population.shops}
-    opening.done(execute["settlement"](OpenDeposit(*deposit) for deposit in deposits.items()), "opened")
+    open_books({member.name: system.seat(member, clock=clock) for member in MEMBERS}, population, at)
+    cards = {
+        bank: tuple(_card(personalise(system.hsm(system.institution(bank)), person.cards[0])) for person in people)
+        for bank, people in ((bank, population.of(bank)) for bank in ACCOUNT_RANGES)
+    }
     return Opened(population, cards)
 
 
