@@ -1,4 +1,4 @@
-"""The simulator's commands: `bezant demo`. The wall clock is looked at here, to say how long the world took."""
+"""The simulator's commands: `bezant demo`, `bezant flows`. The wall clock says here how long the world took."""
 
 from __future__ import annotations
 
@@ -70,3 +70,31 @@ def demo(
         json.write_text(dumps(figures.as_json(), indent=2) + "\n", "utf-8")
     if not figures.proven:
         raise typer.Exit(1)
+
+
+@commands.command("flows")
+def flows(
+    write: Annotated[bool, typer.Option("--write", help="Write the documents instead of comparing them.")] = False,
+    folder: Annotated[Path, typer.Option(help="Where they are.")] = Path("docs/flows"),
+) -> None:
+    """Make the documents that are told by a run, and say whether those in the folder are the same."""
+    from rich.console import Console
+
+    from api.logs import set_up_logs
+    from api.settings import load_settings
+    from engine.vocabulary.errors import BezantError
+    from simulator.demo import fresh_system
+    from simulator.flows import POS_PURCHASE, one_purchase, pos_purchase
+
+    settings = load_settings()
+    set_up_logs("warning", settings.log_format)
+    place = folder / POS_PURCHASE
+    if not folder.is_dir():
+        raise BezantError(f"There is no folder {folder}: run this where the documents are, or name it with --folder.")
+    with fresh_system(settings, "bezant_flows") as system:
+        made = pos_purchase(one_purchase(system))
+    if write:
+        place.write_text(made, "utf-8")
+    elif not place.exists() or place.read_text("utf-8") != made:
+        raise BezantError(f"{place} is not what a run says now: `bezant flows --write` writes it anew.")
+    Console(highlight=False).print(f"{place} is what a run says.")

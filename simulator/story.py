@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -20,15 +20,20 @@ _NAMED: Final = text(
     "select distinct subject_id from events where snapshot like any(cast(:patterns as text[]))"
     " and subject_kind <> 'Account'"
 )
+_SINCE: Final = text(
+    "select subject_id from events where occurred_at >= :since and subject_kind <> 'Account'"
+    " union select subject_id from entries where occurred_at >= :since and subject_id is not null"
+)
 _EVENTS: Final = text(
     "select request_id, line, kind, subject_id, reasons, occurred_at from events where subject_id = any(:ids)"
-    " order by occurred_at, request_id, line"
+    " and occurred_at >= :since order by occurred_at, request_id, line"
 )
 _POSTINGS: Final = text(
     "select e.request_id, e.line, e.kind, e.amount_minor, d.code as debit, c.code as credit, e.occurred_at"
     " from entries e join accounts d on d.id = e.debit join accounts c on c.id = e.credit"
-    " where e.subject_id = any(:ids) order by e.occurred_at, e.request_id, e.line"
+    " where e.subject_id = any(:ids) and e.occurred_at >= :since order by e.occurred_at, e.request_id, e.line"
 )
+_EVER: Final = datetime.min.replace(tzinfo=UTC)
 _ORDER: Final = {
     kind: place
     for place, kinds in enumerate(
@@ -83,6 +88,19 @@ def told(books: Mapping[str, Engine], reference: str) -> list[Step]:
     for name, engine in books.items():
         with engine.connect() as connection:
             steps += _steps(connection, name, _subjects(connection, reference))
+    return _in_order(steps)
+
+
+def everything(books: Mapping[str, Engine], since: datetime) -> list[Step]:
+    """Everything that the institutions did from `since` on, in order of time: for a world of one purchase."""
+    steps: list[Step] = []
+    for name, engine in books.items():
+        with engine.connect() as connection:
+            steps += _steps(connection, name, list(connection.execute(_SINCE, {"since": since}).scalars()), since)
+    return _in_order(steps)
+
+
+def _in_order(steps: Iterable[Step]) -> list[Step]:
     return sorted(steps, key=lambda step: (step.at, min(map(_place, step.what))))
 
 
@@ -101,12 +119,12 @@ def _named(connection: Connection, names: Iterable[str]) -> list[UUID]:
     return [row.subject_id for row in connection.execute(_NAMED, {"patterns": patterns})] if patterns else []
 
 
-def _steps(connection: Connection, institution: str, ids: list[UUID]) -> list[Step]:
+def _steps(connection: Connection, institution: str, ids: list[UUID], since: datetime = _EVER) -> list[Step]:
     happened: dict[UUID, tuple[datetime, list[str], list[Posted]]] = {}
-    for row in connection.execute(_EVENTS, {"ids": ids}):
+    for row in connection.execute(_EVENTS, {"ids": ids, "since": since}):
         _, what, _ = happened.setdefault(row.request_id, (row.occurred_at, [], []))
         what.append(f"{row.kind}: {row.reasons}" if row.reasons else row.kind)
-    for row in connection.execute(_POSTINGS, {"ids": ids}):
+    for row in connection.execute(_POSTINGS, {"ids": ids, "since": since}):
         _, _, moved = happened.setdefault(row.request_id, (row.occurred_at, [row.kind], []))
         moved.append(Posted(CHART[row.debit].name, CHART[row.credit].name, row.amount_minor, row.kind))
     return [Step(at, institution, tuple(what), tuple(moved)) for at, what, moved in happened.values()]
