@@ -21,7 +21,8 @@ log = structlog.get_logger(__name__)
 def serve_request(door: Door, request: AnsweredRequest, asked: Fields, send: Callable[[Fields], object]) -> None:
     """Have the door decide on a request; `send` its response. A door that is full answers 96: try again later.
 
-    `asked` are the elements as they came, for the answer that needs no decision. Call on the event loop.
+    `asked` are the elements as they came: for what is echoed, and for the answer that needs no decision. Call on the
+    event loop.
     """
 
     def answered(answer: Answer) -> None:
@@ -29,7 +30,9 @@ def serve_request(door: Door, request: AnsweredRequest, asked: Fields, send: Cal
         if response is None:
             log.warning("no response: the books cannot be reached", message_type=asked["t"], stan=request.stan)
         else:
-            send(to_fields(response))
+            # A response says the processing code of its request (ISO 8583:1987), which nothing decides on the way back.
+            echoed = {"3": asked["3"]} if "3" in asked else {}
+            send(to_fields(response) | echoed)
 
     try:
         door.submit(request, answered)

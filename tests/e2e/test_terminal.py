@@ -40,7 +40,7 @@ def test_a_purchase_is_approved_and_held_at_the_bank_that_issued_the_card(
 ) -> None:
     request = terminal.purchase(_card(world, 0, bank), 1_234)
     reply = terminal.ask(request)
-    assert (reply["t"], reply["39"]) == ("0110", "00")
+    assert (reply["t"], reply["39"], reply["3"]) == ("0110", "00", "000000"), "a response says what kind it answers"
     assert len(reply["38"]) == 6
     assert [reply[key] for key in ("4", "41", "49")] == [request[key] for key in ("4", "41", "49")]
     assert not {"2", "14", "35", "52"} & reply.keys(), "no reply repeats what is on the card"
