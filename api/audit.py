@@ -6,8 +6,10 @@ way) is in one and not yet in the other; so figures are compared where both have
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 
 from api.system import System
 from engine.database.institutions import Institution
@@ -19,6 +21,14 @@ ZERO = "net positions and the network's share sum to zero"
 
 WORLD = "the world"
 """Stands for the institution in their findings."""
+
+MOST = 1_000
+"""Findings of one proof that are told in full: who has lost a table need not hear of each row, nor keep all in
+memory.
+"""
+
+Watch = Callable[[str, str, int, int], object]
+"""Told the institution and the proof when it begins, and how many rows of how many a long one has read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +48,16 @@ class Verdict:
         return not self.findings
 
 
-def audit(system: System, institutions: Sequence[Institution]) -> Iterator[Verdict]:
+def _unwatched(_institution: str, _proof: str, _done: int, _total: int) -> None:
+    """Nobody looks."""
+
+
+def proof_count(system: System, institutions: Sequence[Institution]) -> int:
+    """How many verdicts `audit` will come to."""
+    return sum(len(system.role_of(institution).proofs) for institution in institutions) + len((SAME, ZERO))
+
+
+def audit(system: System, institutions: Sequence[Institution], watch: Watch = _unwatched) -> Iterator[Verdict]:
     """The proofs of these institutions one by one, then those over all of them together."""
     shown: dict[str, list[Figure]] = {}
     for institution in institutions:
@@ -46,10 +65,19 @@ def audit(system: System, institutions: Sequence[Institution]) -> Iterator[Verdi
         with system.database.institution(institution.name).connect() as unread:
             connection = unread.execution_options(isolation_level="REPEATABLE READ")
             for proof in role.proofs:
-                yield Verdict(institution.name, proof.name, tuple(proof.find(connection)))
+                watch(institution.name, proof.name, 0, 0)
+                read = partial(watch, institution.name, proof.name)
+                yield Verdict(institution.name, proof.name, tuple(_told(proof.findings(connection, read))))
             shown[institution.name] = role.figures(institution, connection)
     yield Verdict(WORLD, SAME, tuple(_differences(shown)))
     yield Verdict(WORLD, ZERO, tuple(_remainders(shown)))
+
+
+def _told(findings: Iterable[str]) -> Iterator[str]:
+    every = iter(findings)
+    yield from islice(every, MOST)
+    if left := sum(1 for _ in every):
+        yield f"and {left} more"
 
 
 def _differences(shown: Mapping[str, Sequence[Figure]]) -> Iterator[str]:

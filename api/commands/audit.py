@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from engine.vocabulary.errors import BezantError
@@ -13,12 +14,19 @@ from engine.vocabulary.errors import BezantError
 commands = typer.Typer()
 
 
+def _bars() -> Progress:
+    """For a person who waits: on the error output, gone when done, nothing where nobody looks."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+
 @commands.command("audit")
 def audit_books(
     institution: Annotated[str | None, typer.Option(help="Of this institution alone.")] = None,
 ) -> None:
     """Prove every book, and that the books agree; what contradicts is named by institution and row (exit status 1)."""
-    from api.audit import audit
+    from api.audit import audit, proof_count
     from api.settings import load_settings
     from api.system import opened
 
@@ -30,9 +38,19 @@ def audit_books(
         if not names:
             wanted = "No institution is open" if institution is None else f"There is no institution {institution!r}"
             raise BezantError(f"{wanted}: `bezant institutions setup` opens those of the world.")
-        for verdict in audit(system, [system.institution(name) for name in names]):
-            table.add_row(verdict.institution, verdict.proof, "proven" if verdict.proven else "[red]not proven[/red]")
-            failed += [] if verdict.proven else [verdict]
+        institutions = [system.institution(name) for name in names]
+        with _bars() as bars:
+            proofs = bars.add_task("proofs", total=proof_count(system, institutions))
+            rows = bars.add_task("", total=None, visible=False)
+
+            def watch(institution: str, proof: str, done: int, total: int) -> None:
+                bars.update(proofs, description=f"{institution}: {proof}")
+                bars.update(rows, description="rows", completed=done, total=total, visible=total > 0)
+
+            for verdict in audit(system, institutions, watch):
+                table.add_row(verdict.institution, verdict.proof, "proven" if verdict.proven else "[red]not proven[/]")
+                failed += [] if verdict.proven else [verdict]
+                bars.advance(proofs)
     console.print(table)
     for verdict in failed:
         for finding in verdict.findings:

@@ -1,6 +1,8 @@
 """The audit: proofs over the rows of one book.
 
-A proof yields findings, each a sentence that names the row; none means proven.
+A proof yields findings, each a sentence that names the row; none means proven. What is summed is summed by the
+database; what is read row by row (the chains) streams through a cursor of the server, so that memory stays bounded
+whatever the size of the book.
 
 Stages add proofs of their own (holds, presentments, payables) in the same shape; `api/audit.py` lists them by role.
 """
@@ -9,23 +11,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Row, TextClause, text
 
+from engine.database.tables import metadata
 from engine.ledger import chain
-from engine.ledger.chart import CHART, Side
+from engine.ledger.chart import CHART, DEBIT_CODES
 
-PAGE = 5_000
-"""Batches read at once while a chain is recomputed: bounds the memory."""
+PAGE = 2_000
+"""Rows fetched at once from a cursor of the server: bounds the memory."""
+_STREAMED = {"stream_results": True, "yield_per": PAGE}
+
+Find = Callable[[Connection], Iterator[str]]
+Watch = Callable[[int, int], object]
+"""Told how many rows of how many a long proof has read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """`find` yields a sentence for every row that contradicts `name`."""
+    """`find` yields a sentence for every row that contradicts `name`.
+
+    `watched`, of a proof that reads row by row, does the same and says meanwhile how far it is.
+    """
 
     name: str
-    find: Callable[[Connection], Iterator[str]]
+    find: Find
+    watched: Callable[[Connection, Watch], Iterator[str]] | None = None
+
+    def findings(self, connection: Connection, watch: Watch) -> Iterator[str]:
+        """What contradicts it, found while `watch` is told how far it is, if it is long."""
+        return self.find(connection) if self.watched is None else self.watched(connection, watch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +63,6 @@ def figures(connection: Connection, statement: TextClause, **parameters: object)
     rows = connection.execute(statement, parameters)
     return [Figure(row.about, int(row.amount_minor), row.cycle) for row in rows]
 
-
-_DEBIT_CODES = [code for code, line in CHART.items() if line.side is Side.DEBIT]
 
 _LEGS = """
 with legs as (
@@ -73,7 +89,8 @@ order by a.id
 _RUNNING = text(
     _LEGS  # noqa: S608, constants of this module
     + """
-select account, number, after, expected_number, expected_after, chain, sequence, position from (
+select distinct on (account)
+       account, number, after, expected_number, expected_after, chain, sequence, position from (
     select *, row_number() over w as expected_number, sum(change) over w as expected_after
     from signed window w as (partition by account order by number)
 ) run where number <> expected_number or after <> expected_after order by account, number
@@ -88,11 +105,27 @@ _ASSETS = text(
     " left join accounts d on d.id = e.debit left join accounts c on c.id = e.credit"
     " where d.id is null or c.id is null or d.asset <> c.asset order by 1, 2, 3"
 )
-_BELOW = text("select id, code, balance_minor, floor_minor from accounts where balance_minor < floor_minor order by id")
-_CONSTRAINTS = text(
-    "select conname from pg_constraint where conrelid = 'accounts'::regclass and contype = 'c' and convalidated"
+_BEYOND = text(
+    "select id, code, balance_minor, floor_minor, ceiling_minor from accounts"
+    " where balance_minor < floor_minor or balance_minor > ceiling_minor order by id"
 )
-_CODES = {"debit_codes": _DEBIT_CODES}
+_CHECKED = text(
+    "select conname as name from pg_constraint where conrelid = to_regclass(:table) and convalidated and conenforced"
+    " union select c.relname from pg_index i join pg_class c on c.oid = i.indexrelid"
+    " where i.indrelid = to_regclass(:table) and i.indisunique and i.indisvalid"
+)
+_MAY = text(
+    "select wanted as right from unnest(cast(:rights as text[])) wanted"
+    " where has_table_privilege(to_regclass(:table), wanted)"
+)
+_UNASKED = """
+select w.request_id, min(w.chain) as chain, min(w.sequence) as sequence, min(w.position) as position from {table} w
+left join requests r on r.id = w.request_id where r.id is null group by w.request_id order by 2, 3, 4
+"""
+_DOUBLED = """
+select request_id, line, count(*) as times from {table} group by request_id, line having count(*) > 1 order by 1, 2
+"""
+_CODES = {"debit_codes": sorted(DEBIT_CODES)}
 
 
 def _name(row: Row[Any]) -> str:
@@ -100,7 +133,7 @@ def _name(row: Row[Any]) -> str:
 
 
 def _balances(connection: Connection) -> Iterator[str]:
-    for row in connection.execute(_BALANCES, _CODES):
+    for row in connection.execute(_BALANCES, _CODES, execution_options=_STREAMED):
         if row.balance_minor != row.total:
             yield f"{_name(row)}: balance {row.balance_minor}, its entries sum to {row.total}"
         if row.entry_count != row.entries:
@@ -108,16 +141,15 @@ def _balances(connection: Connection) -> Iterator[str]:
 
 
 def _running(connection: Connection) -> Iterator[str]:
-    reported = set()
-    for row in connection.execute(_RUNNING, _CODES):
-        if row.account not in reported:
-            reported.add(row.account)
-            batch = f"batch {row.chain}/{row.sequence}, position {row.position}"
-            place = f"entry {row.number} of account {row.account} ({batch})"
-            if row.number != row.expected_number:
-                yield f"{place}: entry {row.expected_number} is missing before it"
-            else:
-                yield f"{place}: balance after it {row.after}, should be {row.expected_after}"
+    for row in connection.execute(_RUNNING, _CODES, execution_options=_STREAMED):
+        batch = f"batch {row.chain}/{row.sequence}, position {row.position}"
+        place = f"entry {row.number} of account {row.account} ({batch})"
+        if row.number < row.expected_number:
+            yield f"{place}: there is another entry of this number"
+        elif row.number > row.expected_number:
+            yield f"{place}: entry {row.expected_number} is missing before it"
+        else:
+            yield f"{place}: balance after it {row.after}, should be {row.expected_after}"
 
 
 def _nets(connection: Connection) -> Iterator[str]:
@@ -132,82 +164,114 @@ def _assets(connection: Connection) -> Iterator[str]:
         yield f"{place}: an account is missing or the assets differ"
 
 
-def _below(connection: Connection) -> Iterator[str]:
-    for row in connection.execute(_BELOW):
-        yield f"{_name(row)}: balance {row.balance_minor} is below its floor {row.floor_minor}"
+def _beyond(connection: Connection) -> Iterator[str]:
+    for row in connection.execute(_BEYOND):
+        below = row.floor_minor is not None and row.balance_minor < row.floor_minor
+        limit = f"below its floor {row.floor_minor}" if below else f"above its ceiling {row.ceiling_minor}"
+        yield f"{_name(row)}: balance {row.balance_minor} is {limit}"
 
 
 def _constraints(connection: Connection) -> Iterator[str]:
-    present = {row.conname for row in connection.execute(_CONSTRAINTS)}
-    for name in ("accounts_balance_at_least_floor_check", "accounts_floor_at_most_minimum_check"):
-        if name not in present:
-            yield f"the database no longer checks {name}"
+    for table in metadata.sorted_tables:
+        declared = {str(one.name) for one in table.constraints} | {str(one.name) for one in table.indexes if one.unique}
+        for name in sorted(declared - set(connection.execute(_CHECKED, {"table": table.name}).scalars())):
+            yield f"the database no longer checks {name} of {table.name}"
+        if table.info.get("append_only"):
+            rights = connection.execute(_MAY, {"table": table.name, "rights": ["UPDATE", "DELETE", "TRUNCATE"]})
+            for right in rights.scalars():
+                yield f"the institution's role may {right} rows of {table.name}, which are written once"
 
 
-def _chains(connection: Connection) -> Iterator[str]:
-    known = connection.execute(text("select id, predecessor, predecessor_digest from chains order by id")).all()
-    digests = _ChainDigests(connection)
-    for row in known:
-        start = chain.GENESIS if row.predecessor_digest is None else bytes(row.predecessor_digest)
-        if row.predecessor_digest is not None and not digests.contains(row.predecessor, start):
-            yield f"chain {row.id}: the digest it builds on is not in chain {row.predecessor}"
-        yield from digests.recompute(row.id, start)
-    if stray := connection.execute(
-        text("select count(*) from batches b left join chains c on c.id = b.chain where c.id is null")
-    ).scalar():
-        yield f"{stray} batches belong to no registered chain"
+def _requests(connection: Connection) -> Iterator[str]:
+    for table, what in (("entries", "entry"), ("events", "event")):
+        for row in connection.execute(text(_UNASKED.format(table=table)), execution_options=_STREAMED):
+            yield f"{what} {row.chain}/{row.sequence}/{row.position}: its request {row.request_id} is not recorded"
+        for row in connection.execute(text(_DOUBLED.format(table=table)), execution_options=_STREAMED):
+            yield f"{what} {row.line} of request {row.request_id} is there {row.times} times"
 
 
-class _ChainDigests:
-    """Recomputes chains page by page."""
+def _unwatched(_done: int, _total: int) -> None:
+    """Nobody looks."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
 
-    def contains(self, number: int, digest: bytes) -> bool:
-        found = self._connection.execute(
-            text("select 1 from batches where chain = :chain and digest = :digest"), {"chain": number, "digest": digest}
-        )
-        return found.first() is not None
+def _chains(connection: Connection, watch: Watch = _unwatched) -> Iterator[str]:
+    known = {row.id: row for row in connection.execute(text("select * from chains order by id"))}
+    for number in sorted(set(range(1, max(known, default=0))) - set(known)):
+        yield f"chain {number} is missing"
+    total = connection.execute(text("select coalesce(sum(entry_count + event_count), 0) from batches")).scalar_one()
+    entries = _Lines(connection, "entries", chain.ENTRY_COLUMNS)
+    events = _Lines(connection, "events", chain.EVENT_COLUMNS)
+    batches = connection.execute(
+        text("select chain, sequence, digest, entry_count, event_count from batches order by chain, sequence"),
+        execution_options=_STREAMED,
+    )
+    for number, own in groupby(batches, key=itemgetter(0)):
+        previous, expected = chain.GENESIS, 1
+        if (registered := known.get(number)) is None:
+            yield f"chain {number}: its batches belong to no registered chain"
+        elif registered.predecessor_digest is not None:
+            previous = bytes(registered.predecessor_digest)
+            if not _contains(connection, registered.predecessor, previous):
+                yield f"chain {number}: the digest it builds on is not in chain {registered.predecessor}"
+        for batch in own:
+            place = (number, batch.sequence)
+            yield from entries.strays(place)
+            yield from events.strays(place)
+            if batch.sequence != expected:
+                yield f"chain {number}: batch {expected} is missing"
+            read = entries.read, events.read
+            digest = chain.digest(previous, entries.of(place), events.of(place))
+            found = entries.read - read[0], events.read - read[1]
+            if found != (batch.entry_count, batch.event_count):
+                yield (
+                    f"batch {number}/{batch.sequence}: written with {batch.entry_count} entries"
+                    f" and {batch.event_count} events, now {found[0]} and {found[1]}"
+                )
+            elif digest != bytes(batch.digest):
+                yield f"batch {number}/{batch.sequence}: its rows do not give its digest"
+            previous, expected = bytes(batch.digest), batch.sequence + 1
+            watch(entries.read + events.read, total)
+    yield from entries.strays(None)
+    yield from events.strays(None)
 
-    def recompute(self, number: int, previous: bytes) -> Iterator[str]:
-        expected = 1
-        while page := self._connection.execute(
+
+def _contains(connection: Connection, number: int, digest: bytes) -> bool:
+    found = connection.execute(
+        text("select 1 from batches where chain = :chain and digest = :digest"), {"chain": number, "digest": digest}
+    )
+    return found.first() is not None
+
+
+class _Lines:
+    """The lines of a table in the order of the chains, streamed, to be taken batch by batch."""
+
+    def __init__(self, connection: Connection, table: str, columns: tuple[str, ...]) -> None:
+        self.read = 0
+        self._table = table
+        self._columns = columns
+        self._rows = connection.execute(
             text(
-                "select sequence, digest, entry_count, event_count from batches"
-                " where chain = :chain and sequence >= :start order by sequence limit :page"
+                f"select chain, sequence, {', '.join(columns)} from {table}"  # noqa: S608, constants of `chain`
+                " order by chain, sequence, position"
             ),
-            {"chain": number, "start": expected, "page": PAGE},
-        ).all():
-            last = page[-1].sequence
-            entries = self._lines("entries", chain.ENTRY_COLUMNS, number, expected, last)
-            events = self._lines("events", chain.EVENT_COLUMNS, number, expected, last)
-            for batch in page:
-                if batch.sequence != expected:
-                    yield f"chain {number}: batch {expected} is missing"
-                    expected = batch.sequence
-                own_entries, own_events = entries.get(batch.sequence, []), events.get(batch.sequence, [])
-                if (len(own_entries), len(own_events)) != (batch.entry_count, batch.event_count):
-                    yield (
-                        f"batch {number}/{batch.sequence}: written with {batch.entry_count} entries"
-                        f" and {batch.event_count} events, now {len(own_entries)} and {len(own_events)}"
-                    )
-                elif chain.digest(previous, own_entries, own_events) != bytes(batch.digest):
-                    yield f"batch {number}/{batch.sequence}: its rows do not give its digest"
-                previous = bytes(batch.digest)
-                expected += 1
-
-    def _lines(
-        self, table: str, columns: tuple[str, ...], number: int, first: int, last: int
-    ) -> dict[int, list[bytes]]:
-        found: dict[int, list[bytes]] = {}
-        statement = text(
-            f"select sequence, {', '.join(columns)} from {table}"  # noqa: S608, constants of `chain`
-            " where chain = :chain and sequence between :first and :last order by sequence, position"
+            execution_options=_STREAMED,
         )
-        for row in self._connection.execute(statement, {"chain": number, "first": first, "last": last}).mappings():
-            found.setdefault(row["sequence"], []).append(chain.line_of(columns, dict(row)))
-        return found
+        self._next = self._rows.fetchone()
+
+    def of(self, place: tuple[int, int]) -> Iterator[bytes]:
+        """The lines of the batch `place` = (chain, sequence)."""
+        while (row := self._next) is not None and (row[0], row[1]) == place:
+            self.read += 1
+            self._next = self._rows.fetchone()
+            yield chain.line_of(self._columns, dict(zip(self._columns, row[2:], strict=True)))
+
+    def strays(self, until: tuple[int, int] | None) -> Iterator[str]:
+        """Pass over rows before the batch `until` (None: all that are left): no batch has them."""
+        while (row := self._next) is not None and (until is None or (row[0], row[1]) < until):
+            place, lines = (row[0], row[1]), self.read
+            for _ in self.of(place):
+                """Counted."""
+            yield f"batch {place[0]}/{place[1]} is not there, {self.read - lines} {self._table} are written in it"
 
 
 def _closes(connection: Connection) -> Iterator[str]:
@@ -226,9 +290,10 @@ LEDGER_PROOFS = (
     Proof("entries run without a gap", _running),
     Proof("the book nets to zero", _nets),
     Proof("entries join accounts of one asset", _assets),
-    Proof("no balance is below its floor", _below),
+    Proof("no balance is beyond its limits", _beyond),
     Proof("the database checks the limits", _constraints),
-    Proof("the chains give their digests", _chains),
+    Proof("each request took effect once", _requests),
+    Proof("the chains give their digests", _chains, _chains),
     Proof("closed days are whole", _closes),
 )
 """What every book must prove."""

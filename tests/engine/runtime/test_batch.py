@@ -16,12 +16,14 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from engine.database.connections import Database, DatabaseUnavailable
+from engine.ledger import store
 from engine.ledger.audit import LEDGER_PROOFS
 from engine.processor import Processor
 from engine.runtime.batch import KEY_REUSED
 from engine.runtime.intake import IntakeFull
 from engine.runtime.stage import Outside
 from engine.vocabulary.decision import Answer, Message
+from engine.vocabulary.keys import key_of
 from tests.engine.runtime import purse
 from tests.engine.runtime.purse import Ask, Break, OpenPurse, Pay, Settle
 from tests.world import HandClock, Remembering, open_institution_for_tests, processor_of
@@ -268,51 +270,157 @@ def test_writers_on_the_same_accounts_lose_nothing(world: World) -> None:
     assert world.findings() == []
 
 
-@pytest.mark.parametrize(
-    ("planted", "proof", "names"),
-    [
-        (
-            "update accounts set balance_minor = balance_minor + 1 where id = '{ann}'",
-            "balances equal their entries",
-            "{ann}",
-        ),
-        ("delete from entries where request_id = '{request}'", "entries run without a gap", "{ann}"),
-        (
-            "update entries set amount_minor = 7 where request_id = '{request}'",
-            "the chains give their digests",
-            "batch",
-        ),
-        ("update entries set debit_after = 7 where request_id = '{request}'", "entries run without a gap", "{ann}"),
-        ("delete from events where position = 0 and sequence = 2", "the chains give their digests", "batch"),
-        ("delete from batches where sequence = 2", "the chains give their digests", "is missing"),
-        (
-            "alter table accounts drop constraint accounts_balance_at_least_floor_check",
-            "the database checks the limits",
-            "floor",
-        ),
-        (
-            "update entries set credit = '{nobody}' where request_id = '{request}'",
-            "entries join accounts of one asset",
-            "{request}",
-        ),
-    ],
+_ENTRY = "insert into entries select chain, sequence{later}, position + 90, request_id, line{other}, debit, credit, "
+_ENTRY += (
+    "amount_minor, kind, subject_id, effective_on, forced, corrects, debit_number + 90, credit_number + 90, "
+    "debit_after, credit_after, debit_held_after, credit_held_after, occurred_at from entries "
+    "where request_id = '{{request}}'"
 )
-def test_the_audit_names_what_was_changed_behind_its_back(world: World, planted: str, proof: str, names: str) -> None:
-    paid = Pay("1", "ann", "bob", 5)
-    key = world.processor.submit(paid)
+_FLOOR = "alter table accounts drop constraint accounts_balance_at_least_floor_check"
+
+Plant = tuple[str, *tuple[tuple[str, str], ...]]
+"""A statement, and of each proof that it breaks a part of what is found."""
+
+PLANTED: dict[str, Plant] = {
+    "a balance": (
+        "update accounts set balance_minor = balance_minor + 1 where id = '{ann}'",
+        ("balances equal their entries", "{ann}"),
+        ("the book nets to zero", "USD is off by -1"),
+    ),
+    "a count of entries": (
+        "update accounts set entry_count = 1 where id = '{ann}'",
+        ("balances equal their entries", "{ann} (customer available): 1 entries were written, 4 are there"),
+    ),
+    "a balance beyond its limit": (
+        f"{_FLOOR}; update accounts set balance_minor = -1 where id = '{{ann}}'",
+        ("no balance is beyond its limits", "{ann} (customer available): balance -1 is below its floor 0"),
+    ),
+    "an account that is gone": (
+        "delete from accounts where id = '{ann}'",
+        ("entries join accounts of one asset", "{request}"),
+    ),
+    "an account of another asset": (
+        "update accounts set asset = 'EUR' where id = '{ann}'",
+        ("entries join accounts of one asset", "{request}"),
+    ),
+    "an entry that is gone": (
+        "delete from entries where request_id = '{request}'",
+        ("entries run without a gap", "entry 3 of account {ann}"),
+        ("the chains give their digests", "batch 2/1: written with 1 entries and 0 events, now 0 and 0"),
+    ),
+    "the last entry of an account": (
+        "delete from entries where chain = 1 and sequence = 3",
+        ("balances equal their entries", "{ann}"),
+    ),
+    "an entry's amount": (
+        "update entries set amount_minor = 7 where request_id = '{request}'",
+        ("the chains give their digests", "batch 2/1: its rows do not give its digest"),
+        ("entries run without a gap", "{ann}"),
+    ),
+    "an entry's date": (
+        "update entries set effective_on = '2026-01-01' where request_id = '{request}'",
+        ("the chains give their digests", "batch 2/1: its rows do not give its digest"),
+    ),
+    "the balance after an entry": (
+        "update entries set debit_after = 7 where request_id = '{request}'",
+        (
+            "entries run without a gap",
+            "entry 2 of account {ann} (batch 2/1, position 0): balance after it 7, should be 95",
+        ),
+    ),
+    "an entry's account": (
+        "update entries set credit = '{nobody}' where request_id = '{request}'",
+        ("entries join accounts of one asset", "{request}"),
+    ),
+    "an entry twice": (
+        _ENTRY.format(later="", other=""),
+        ("each request took effect once", "entry 0 of request {request} is there 2 times"),
+        ("the chains give their digests", "batch 2/1: written with 1 entries"),
+    ),
+    "an entry in no batch": (
+        _ENTRY.format(later=" + 5", other=" + 1"),
+        ("the chains give their digests", "batch 2/6 is not there, 1 entries are written in it"),
+    ),
+    "a number twice": (
+        "drop index entries_by_debit; update entries set debit_number = 1 where debit = '{ann}'",
+        ("entries run without a gap", "there is another entry of this number"),
+        ("the database checks the limits", "entries_by_debit of entries"),
+    ),
+    "a request that is gone": (
+        "delete from requests where id = '{request}'",
+        ("each request took effect once", "entry 2/1/0: its request {request} is not recorded"),
+    ),
+    "an event that is gone": (
+        "delete from events where request_id = '{asked}'",
+        ("the chains give their digests", "batch 1/2: written with 1 entries and 1 events, now 1 and 0"),
+    ),
+    "an event that was changed": (
+        "update events set snapshot = replace(snapshot, 'open', 'settled') where request_id = '{asked}'",
+        ("the chains give their digests", "batch 1/2: its rows do not give its digest"),
+    ),
+    "an event of a request that nobody made": (
+        "update events set request_id = '{nobody}' where request_id = '{asked}'",
+        ("each request took effect once", "event 1/2/0: its request {nobody} is not recorded"),
+    ),
+    "a batch that is gone": (
+        "delete from batches where chain = 1 and sequence = 2",
+        ("the chains give their digests", "chain 1: batch 2 is missing"),
+    ),
+    "a digest": (
+        "update batches set digest = '\\x00' where chain = 1 and sequence = 2",
+        ("the chains give their digests", "batch 1/2: its rows do not give its digest"),
+    ),
+    "a chain that is gone": (
+        "delete from chains where id = 1",
+        ("the chains give their digests", "chain 1 is missing"),
+        ("the chains give their digests", "chain 1: its batches belong to no registered chain"),
+    ),
+    "what a chain builds on": (
+        "update chains set predecessor_digest = '\\x00' where id = 2",
+        ("the chains give their digests", "chain 2: the digest it builds on is not in chain 1"),
+    ),
+    "a limit that is no longer checked": (
+        _FLOOR,
+        ("the database checks the limits", "accounts_balance_at_least_floor_check of accounts"),
+    ),
+    "a limit that is checked for new rows only": (
+        f"{_FLOOR}; alter table accounts add constraint accounts_balance_at_least_floor_check"
+        " check (balance_minor >= floor_minor) not valid",
+        ("the database checks the limits", "accounts_balance_at_least_floor_check of accounts"),
+    ),
+    "a key that is no longer unique": (
+        "alter table requests drop constraint requests_pkey",
+        ("the database checks the limits", "requests_pkey of requests"),
+    ),
+    "a right to change what is written once": (
+        "grant update on entries to {role}",
+        ("the database checks the limits", "may UPDATE rows of entries"),
+    ),
+}
+
+
+@pytest.mark.parametrize("planted", PLANTED)
+def test_the_audit_names_what_was_changed_behind_its_back(world: World, planted: str) -> None:
+    key = world.processor.submit(Pay("1", "ann", "bob", 5))
     world.processor.step()
     world.processor.execute([Ask("m"), Pay("2", "bob", "ann", 1)])
     world.processor.execute([Pay("3", "bob", "ann", 1)])
     assert world.findings() == []
-    words = {"ann": str(purse.purse("ann")), "request": str(key), "nobody": str(purse.move_id("nobody"))}
-    world.plant(planted.format(**words))
-    found = [finding for finding in world.findings() if finding.startswith(proof)]
-    assert found and any(names.format(**words) in finding for finding in found)
+    words = {
+        "ann": purse.purse("ann"),
+        "request": key,
+        "asked": key_of(purse.KEYS[Ask], Ask("m")),
+        "nobody": purse.move_id("nobody"),
+        "role": world.institution.login_role,
+    }
+    statement, *expected = PLANTED[planted]
+    world.plant(statement.format(**words))
+    found = world.findings()
+    for proof, names in expected:
+        assert any(one.startswith(f"{proof}: ") and names.format(**words) in one for one in found), (names, found)
 
 
 def test_a_cut_tail_shows_against_the_days_close(world: World) -> None:
-    from engine.ledger import store
-
     world.processor.execute([Pay("1", "ann", "bob", 5)])
     with world.processor.engine.begin() as connection:
         assert store.close_day(connection, world.clock.now().date(), world.clock.now()) == 1
@@ -321,6 +429,22 @@ def test_a_cut_tail_shows_against_the_days_close(world: World) -> None:
         " delete from events where sequence = 2"
     )
     assert any("its tail was cut" in finding for finding in world.findings())
+
+
+def test_a_closed_day_with_another_digest_shows(world: World) -> None:
+    with world.processor.engine.begin() as connection:
+        store.close_day(connection, world.clock.now().date(), world.clock.now())
+    assert world.findings() == []
+    world.plant("update closes set digest = '\\x00'")
+    (finding,) = world.findings()
+    assert "the close of 2026-03-02 anchors batch 1/1, which has another digest" in finding
+
+
+def test_an_empty_chain_between_two_is_no_gap(world: World) -> None:
+    for _ in range(2):
+        world.another().execute([Pay("1", "ann", "bob", 5)])
+    world.another().execute([Pay("2", "ann", "bob", 5)])
+    assert world.scalar("select count(*) from chains") == 4 and world.findings() == []
 
 
 Call = Callable[[], None]
