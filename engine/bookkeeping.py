@@ -20,5 +20,6 @@ def bookkeeping_stage(institution: Institution) -> Stage:
         keys=words.KEYS,
         load=partial(store.load, book),
         decide=partial(rules.decide, book),
+        recheck=partial(store.recheck, book),
         nouns=(store.journal_rows,),
     )

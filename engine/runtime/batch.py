@@ -244,11 +244,15 @@ class Writer:
     def _loaded(self, connection: Connection, fresh: Sequence[Submission], prepared: Mapping[int, Any]) -> State:
         state = State()
         accounts: set[UUID] = set()
+        by_stage: list[tuple[Stage, list[Any]]] = []
         for stage in self._stages:
             own = [prepared[id(one)] for one in fresh if one.stage is stage]
             if own:
+                by_stage.append((stage, own))
                 accounts |= stage.load(connection, own, state)
         ledger.load(connection, accounts, state)
+        for stage, own in by_stage:
+            stage.recheck(connection, own, state)
         return state
 
     def _decided(self, state: State, one: Submission, prepared: Any, fold: _Fold) -> None:

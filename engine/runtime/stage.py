@@ -35,12 +35,17 @@ class Outside:
 
 Prepare = Callable[[Outside, Sequence[Any]], Sequence[Any]]
 Load = Callable[[Connection, Sequence[Any], State], set[UUID]]
+Recheck = Callable[[Connection, Sequence[Any], State], None]
 Decide = Callable[[State, Any, datetime], Decision]
 Seal = Callable[[Outside, Sequence[Message]], Sequence[Message]]
 
 
 def _as_they_are(outside: Outside, items: Sequence[Any]) -> Sequence[Any]:
     return items
+
+
+def _as_loaded(connection: Connection, items: Sequence[Any], state: State) -> None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +55,10 @@ class Stage:
     `keys`: the kinds of request it answers, with their idempotency rule; `timers`: the names of the timers it sets.
     `prepare` turns requests into what `decide` sees (the request with the HSM's verdicts as facts), one for one.
     `load` locks the stage's rows for all of them, puts the nouns into the state, and returns the identifiers of the
-    accounts that the decisions may touch (their held counterparts come along). `nouns`: the tables of the nouns that
-    its events carry. `seal` completes messages that leave (PIN translation), after commit.
+    accounts that the decisions may touch (their held counterparts come along). `recheck` reads, once those accounts
+    are locked, rows that are only appended, which nobody can lock: what the accounts' last owner wrote is seen.
+    `nouns`: the tables of the nouns that its events carry. `seal` completes messages that leave (PIN translation),
+    after commit.
     """
 
     name: str
@@ -61,6 +68,7 @@ class Stage:
     nouns: tuple[NounRows[Any], ...] = ()
     timers: tuple[str, ...] = ()
     prepare: Prepare = _as_they_are
+    recheck: Recheck = _as_loaded
     seal: Seal = field(default=_as_they_are)
 
 

@@ -1,12 +1,14 @@
 """The SQL of journals. Their entries are the ledger's.
 
-Journals are only appended, so they are read without a lock: of two writers that post one reference, or correct one
-journal, at the same time, the second meets a unique constraint, starts again and sees the first one's.
+Journals are only appended, so nobody can lock them; the accounts of their postings are what is locked. Those that the
+requests name are read once the accounts are held: of two writers that post the same journal, or correct one, at the
+same time, the second sees what the first has done. Two journals of one reference without a common account meet at the
+unique constraint instead, and the second starts again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from uuid import UUID
 
 from sqlalchemy import Column, Connection, Table, Text, Uuid
@@ -27,7 +29,9 @@ from engine.ledger.journals.model import (
     Request,
     postings_of,
 )
+from engine.ledger.model import Account
 from engine.vocabulary.decision import State
+from engine.vocabulary.postings import Posting
 
 journals = Table(
     "journals",
@@ -43,31 +47,35 @@ journal_rows = NounRows(Journal, journals)
 
 
 def load(book: Book, connection: Connection, prepared: Sequence[Request], state: State) -> set[UUID]:
-    """Read the journals that the requests name and what corrects them; the accounts of all postings asked for or
-    turned round.
-    """
+    """The accounts of all postings that are asked for or turned round, of what is opened and of what is closed."""
     accounts: set[UUID] = set()
-    named: set[UUID] = set()
-    originals: set[UUID] = set()
     for request in prepared:
         match request:
             case OpenAccount():
                 accounts.add(book.account(request.code, request.asset, request.owner_id))
             case CloseAccount():
                 accounts.add(request.account_id)
-        for journal in _journals(request):
-            named.add(journal_id(book, journal.reference))
-            if isinstance(journal, CorrectJournal):
-                originals.add(journal_id(book, journal.corrects))
-            else:
-                accounts.update(side for posting in journal.postings for side in (posting.debit, posting.credit))
-    for found in journal_rows.read(connection, sorted(named | originals)):
-        state.put(found)
-        if found.id in originals:
-            accounts.update(side for posting in postings_of(found) for side in (posting.debit, posting.credit))
-    for found in journal_rows.read(connection, sorted(originals), by="corrects"):
-        state.put(found)
+    for asked in _asked(prepared):
+        if isinstance(asked, PostJournal):
+            accounts |= _accounts(asked.postings)
+    for original in journal_rows.read(connection, sorted(_originals(book, prepared))):
+        accounts |= _accounts(postings_of(original))
     return accounts
+
+
+def recheck(book: Book, connection: Connection, prepared: Sequence[Request], state: State) -> None:
+    """Read the journals that the requests name and what corrects them.
+
+    One to be corrected that has come since `load` looked is as good as not there yet: its accounts are not locked.
+    """
+    originals = _originals(book, prepared)
+    named = {journal_id(book, asked.reference) for asked in _asked(prepared)}
+    for journal in journal_rows.read(connection, sorted(named | originals)):
+        locked = all(state.get(Account, account) is not None for account in _accounts(postings_of(journal)))
+        if locked or journal.id not in originals:
+            state.put(journal)
+    for journal in journal_rows.read(connection, sorted(originals), by="corrects"):
+        state.put(journal)
 
 
 def read_journals(connection: Connection, ids: Sequence[UUID]) -> list[Journal]:
@@ -75,9 +83,18 @@ def read_journals(connection: Connection, ids: Sequence[UUID]) -> list[Journal]:
     return journal_rows.read(connection, ids)
 
 
-def _journals(request: Request) -> Iterator[JournalRequest]:
-    match request:
-        case LinkedJournals():
-            yield from request.journals
-        case PostJournal() | CorrectJournal():
-            yield request
+def _asked(prepared: Sequence[Request]) -> Iterator[JournalRequest]:
+    for request in prepared:
+        match request:
+            case LinkedJournals():
+                yield from request.journals
+            case PostJournal() | CorrectJournal():
+                yield request
+
+
+def _originals(book: Book, prepared: Sequence[Request]) -> set[UUID]:
+    return {journal_id(book, asked.corrects) for asked in _asked(prepared) if isinstance(asked, CorrectJournal)}
+
+
+def _accounts(postings: Iterable[Posting]) -> set[UUID]:
+    return {side for posting in postings for side in (posting.debit, posting.credit)}
