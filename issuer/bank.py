@@ -106,6 +106,8 @@ def issuer_jobs(
             "settlement",
             "07:00",
             (
+                # Late clearing files first: a report is compared with what was posted, and rounded from it, once.
+                _taking_in("post", "clearing", clearing_format.read),
                 _taking_in("reports", SettlementReport.KIND, partial(_report, settlement_format)),
                 _taking_in("statements", BankStatement.KIND, partial(_statement, settlement_format)),
                 Step("check", _check_settled),

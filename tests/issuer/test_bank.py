@@ -161,12 +161,56 @@ def test_a_day_of_holds_clearing_and_settlement(bank: Bank) -> None:
     bank.settlement.write(incoming / statement.file_name, statement)
     settlement = bank.run_at(7, days=1)["settlement"]
     assert settlement.business_date == day
-    assert settlement.counts == {"reports": 1, "statements": 1, "check": 0}
+    assert settlement.counts == {"post": 0, "reports": 1, "statements": 1, "check": 0}
     assert bank.own(NETWORK_PAYABLE) == 0
     assert bank.own(ROUNDING) == -1
     assert bank.own(SETTLEMENT_BANK) == 20_000 - 11_007
     close = bank.run_at(9, 30)["day-close"]
     assert close.business_date == day and close.counts["anchor"] >= 1
+    assert bank.findings() == []
+
+
+def test_a_clearing_file_that_misses_its_evening_is_posted_before_the_report_is_compared(bank: Bank) -> None:
+    ada = bank.open("ada")
+    request = bank.request(ada, 3_000)
+    bank.told(request)
+    day = bank.today()
+    assert bank.run_at(23)["clearing"].counts == {"post": 0}
+    bank.receive([bank.presentment(1, request, interchange="36.500000")])
+    report = SettlementReport(
+        report_id="R1",
+        business_date=day,
+        network_id="900000",
+        member_id=bank.institution.member_id,
+        asset="USD",
+        purchases_count=1,
+        purchases_minor=-3_000,
+        credits_count=0,
+        credits_minor=0,
+        interchange_exact="36.500000",
+        interchange_booked_minor=36,
+        network_fee_exact="0.000000",
+        network_fee_booked_minor=0,
+        rounding_minor=0,
+        net_position_minor=-2_964,
+    )
+    statement = BankStatement(
+        statement_id="B1",
+        number=1,
+        business_date=day,
+        bank_id="900001",
+        depositor_id=bank.institution.member_id,
+        asset="USD",
+        opening_minor=10_000,
+        closing_minor=7_036,
+        lines=(StatementLine(reference="R1", kind="settlement", amount_minor=-2_964, counterpart="900000"),),
+    )
+    for document in (report, statement):
+        bank.settlement.write(bank.files.folder("in") / document.file_name, document)
+    settlement = bank.run_at(7, days=1)["settlement"]
+    assert settlement.counts == {"post": 1, "reports": 1, "statements": 1, "check": 0}
+    assert bank.balances(ada) == (7_000, 0)
+    assert bank.own(NETWORK_PAYABLE) == 0
     assert bank.findings() == []
 
 
@@ -205,7 +249,7 @@ def test_a_file_that_does_not_add_up_is_refused_whole_and_a_second_time_too(bank
     assert bank.balances(ada) == (7_000, 3_000)
     assert str(request.pan.clear) not in _refused(bank)[0]
     good.write_bytes(content)
-    assert bank.run_at(23, days=1)["clearing"].counts == {"post": 2}, "whole, it is taken under the same name"
+    assert bank.run_at(7, days=1)["settlement"].counts["post"] == 2, "whole, it is taken under the same name"
 
 
 def test_another_members_file_is_refused(bank: Bank, open_bank: OpenBank) -> None:
@@ -262,7 +306,7 @@ def test_what_the_network_does_not_settle_is_found_by_the_job_and_the_audit(bank
     bank.told(request)
     bank.receive([bank.presentment(1, request)])
     bank.run_at(23)
-    assert bank.run_at(7, days=1)["settlement"].counts == {"reports": 0, "statements": 0, "check": 1}
+    assert bank.run_at(7, days=1)["settlement"].counts == {"post": 0, "reports": 0, "statements": 0, "check": 1}
     (finding,) = bank.findings()
     assert finding.startswith("report missing: 2026-03-02/USD")
     bank.run_at(7, days=1)

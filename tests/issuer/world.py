@@ -73,7 +73,8 @@ class Bank:
             outside=processor.outside,
             execute=processor.execute,
             files=self.files,
-            since=OPENED_AT,
+            # After the morning's jobs, which would be those of a day before the bank was there.
+            since=OPENED_AT + timedelta(hours=4),
         )
 
     # --- people ---
