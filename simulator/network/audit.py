@@ -59,6 +59,15 @@ _DAYS = text(
     " coalesce(m.left_over, 0) as left_over from day d left join moved m using (business_date, asset) order by 1, 2"
 )
 
+_BREAKS = text(
+    "select statement_id, line, reference, asset, expected_minor, found_minor from network_breaks"
+    " order by statement_id, line"
+)
+_OVERDUE = text(
+    "select report_id, net_position_minor, asset from net_positions where state = :open and net_position_minor <> 0"
+    " and business_date < (select max(business_date) from net_positions where state = :settled) order by report_id"
+)
+
 
 _FIGURES = text(
     "select 'net position ' || report_id as about, net_position_minor as amount_minor,"
@@ -118,9 +127,23 @@ def _days(connection: Connection) -> Iterator[str]:
             yield f"{day}: fees and roundings of the reports are not those of the book"
 
 
+def _movements(connection: Connection) -> Iterator[str]:
+    for row in connection.execute(_BREAKS):
+        yield (
+            f"line {row.line} of statement {row.statement_id}, for {row.reference}: expected {row.expected_minor},"
+            f" found {row.found_minor} (minor units of {row.asset})"
+        )
+    for row in connection.execute(_OVERDUE, {"open": PositionState.OPEN.value, "settled": PositionState.SETTLED.value}):
+        yield (
+            f"net position {row.report_id} of {row.net_position_minor} ({row.asset}) has not moved, positions of later"
+            " days have"
+        )
+
+
 NETWORK_PROOFS = (
     Proof("each item is presented and posted once", _each_item_once),
     Proof("member positions are items less settlements", _positions),
     Proof("net positions, fee income and rounding sum to zero", _days),
+    Proof("the settlement bank has moved what was instructed", _movements),
 )
 """What the network's book must prove."""

@@ -6,7 +6,7 @@ from another member than the card's issuer (not believed); a reversal before its
 the request goes no further); a reversal while the request is with the issuer; a second reversal of the same; a partial
 one (passed on with its new total, and a full one may follow); a reversal of what never left the network (acknowledged,
 nothing to pass on); an issuer that acknowledges late or never (the 0420 is repeated as 0421, less and less often, and
-never given up); a reversal that names another card than its request (not found).
+never given up); a reversal that names another card than its request, or another member's request (not found).
 """
 
 from __future__ import annotations
@@ -150,6 +150,8 @@ def _response(book: Book, state: State, member_id: str, response: AuthorizationR
 
 
 def _reversal(book: Book, state: State, routed: Routed, advice: ReversalAdvice, now: datetime) -> Decision:
+    if advice.original.acquirer_id != advice.acquirer_id:
+        return Decision(answer=Answer(ResponseCode.UNABLE_TO_LOCATE_RECORD.value, ("another_acquirer",)))
     known = state.get(Exchange, id_of_reversed_exchange(book, advice))
     if known is not None and known.card_token != routed.card_token:
         return Decision(answer=Answer(ResponseCode.UNABLE_TO_LOCATE_RECORD.value, ("another_card",)))

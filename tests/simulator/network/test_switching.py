@@ -351,3 +351,14 @@ def test_a_reversal_that_names_another_card_reverses_nothing() -> None:
     decision = switch.reverses(card=OTHER_CARD)
     assert decision.answer == Answer("25", ("another_card",))
     assert not decision.events and not decision.messages
+
+
+def test_nobody_takes_back_what_another_acquirer_has_asked_for() -> None:
+    switch = Switch()
+    switch.asks()
+    switch.answers()
+    decision = switch.reverses(replace(ADVICE, acquirer_id="200002"))
+    assert decision.answer == Answer("25", ("another_acquirer",))
+    assert not decision.events and not decision.messages
+    unseen = replace(ADVICE, acquirer_id="200002", original=replace(ORIGINAL, stan="000009"))
+    assert not switch.reverses(unseen).events, "and nothing is remembered against a request to come"
