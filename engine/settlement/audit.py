@@ -109,6 +109,34 @@ where state = 'uncollected'
        where reported_minor is not null)) order by business_date, arn
 """
 )
+_OVERDUE = text(
+    """
+with stated as (select asset, max(business_date) as newest from acquirer_statements group by asset),
+reported as (
+    select asset, max(business_date) as newest from acquirer_settlements where reported_minor is not null group by asset
+), confirmed as (
+    select settled_on, asset, count(*) as items from clearing_items where settled_on is not null group by 1, 2
+)
+select p.business_date, p.asset, 'payout ' || p.id || ' of ' || p.amount_minor || ' is on no statement' as what
+from payouts p join stated n on n.asset = p.asset where p.state = 'instructed' and p.business_date < n.newest
+union all
+select s.business_date, s.asset, 'net position ' || s.reference || ' of ' || s.reported_minor || ' is on no statement'
+from acquirer_settlements s join stated n on n.asset = s.asset
+where s.reported_minor <> 0 and s.received_minor is null and s.business_date < n.newest
+union all
+select s.business_date, s.asset, s.received_minor || ' moved for ' || s.reference || ', which is not reported'
+from acquirer_settlements s join reported n on n.asset = s.asset
+where s.reported_minor is null and s.business_date < n.newest
+union all
+select c.settled_on, c.asset, c.items || ' confirmed items are not reported'
+from confirmed c join reported n on n.asset = c.asset
+where c.settled_on < n.newest and not exists (
+    select from acquirer_settlements s
+    where s.business_date = c.settled_on and s.asset = c.asset and s.reported_minor is not null
+)
+order by 1, 3
+"""
+)
 _BREAKS = text(
     "select reference, reason, expected_minor, found_minor, asset from acquirer_breaks order by business_date, id"
 )
@@ -177,6 +205,11 @@ def _answered(connection: Connection) -> Iterator[str]:
             yield f"{item}: the network has reported that date and said nothing of it"
 
 
+def _overdue(connection: Connection) -> Iterator[str]:
+    for row in connection.execute(_OVERDUE):
+        yield f"{row.business_date}: {row.what} ({row.asset}), although later days are"
+
+
 def _breaks(connection: Connection) -> Iterator[str]:
     for row in connection.execute(_BREAKS):
         yield (
@@ -199,5 +232,6 @@ ACQUIRER_PROOFS = (
     Proof("each payout is the sum of its items", _lineage),
     Proof("the settlement bank holds what it last stated less payouts under way", _bank),
     Proof("reports and statements agree with the books", _breaks),
+    Proof("each day is reported, and what should have moved is stated", _overdue),
 )
 """What an acquirer's book must prove."""

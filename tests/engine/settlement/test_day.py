@@ -299,9 +299,28 @@ def test_a_missing_statement_and_a_payout_of_another_amount_are_breaks(day: Day)
     assert set(day.reasons()) == {"statement_before_missing", "payout_amount"}
 
 
+def test_what_the_bank_never_moved_or_the_network_never_reported_is_named_once_later_days_are(day: Day) -> None:
+    day.take(10_000)
+    items = day.through_clearing()
+    day.report(items)
+    day.until(9, day=3)
+    assert day.findings() == [], "the day after, everything may still be on its way"
+    tomorrow = date(2026, 3, 3)
+    day.state(line("R-later", 5), business_date=tomorrow)
+    day.until(9, day=4)
+    overdue = [found for found in day.findings() if found.startswith("each day is reported")]
+    assert len(overdue) == 2
+    assert f"net position R-{DAY}-{day.member_id} of 9870 is on no statement" in overdue[0]
+    assert "of 9790 is on no statement" in overdue[1]
+
+
 @pytest.mark.parametrize(
     ("planted", "named"),
     [
+        (
+            "update acquirer_settlements set business_date = business_date + 1",
+            "1 confirmed items are not reported (USD), although later days are",
+        ),
         ("update clearing_items set amount_minor = amount_minor + 1", "presents 10001, its payment captured 10000"),
         ("update payments set state = 'captured'", "which is captured"),
         ("delete from clearing_items", "no clearing item is of it"),
