@@ -172,8 +172,8 @@ class Scheduler:
     def run(self, name: str, business_date: date, now: datetime) -> JobRun:
         """Run one job for one business date, as a person asks for it.
 
-        Raises `BezantError` when there is no such job, when it is not due yet, was finished before, or is held by
-        another process.
+        Raises `BezantError` when there is no such job, when it is not due yet, was finished before, builds on a run
+        that is not finished, or is held by another process.
         """
         institution = self._outside.institution.name
         job = self._by_name.get(name)
@@ -183,10 +183,13 @@ class Scheduler:
         self._plan(now)
         with self._engine.connect() as connection:
             noted = connection.execute(_NOTED_ONE, {"job": name, "business_date": business_date}).first()
+            first = connection.execute(_OPEN, {"now": now}).first()
         if noted is None:
             raise BezantError(f"{what} is not due.")
         if noted.finished_at is not None:
             raise BezantError(f"{what} was finished before: each business date is run once.")
+        if first is not None and first != (name, business_date):
+            raise BezantError(f"{what} builds on {first.job} for {first.business_date}, which must be run first.")
         finished = self._run(job, business_date, now)
         if finished is None:
             raise BezantError(f"{what} is being run by another process.")

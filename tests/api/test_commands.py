@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
@@ -102,10 +102,10 @@ def test_jobs_are_listed_with_their_local_times(bezant: Run) -> None:
 
 def test_a_job_runs_once_for_a_date_that_is_due(bezant: Run, owner: Database) -> None:
     bezant("institutions", "setup")
-    with owner.owner().begin() as connection:
-        days_ago = datetime.now(UTC) - timedelta(days=3)
-        connection.execute(text("update public.institutions set opened_at = :at"), {"at": days_ago})
     date = (datetime.now(UTC) - timedelta(days=1)).date()
+    with owner.owner().begin() as connection:
+        evening = datetime.combine(date, time(21), UTC)
+        connection.execute(text("update public.institutions set opened_at = :at"), {"at": evening})
     run = ("jobs", "run", "clearing", "--institution", "acquirer", "--date")
     status, shown, _ = bezant(*run, str(date))
     assert status == 0

@@ -16,6 +16,7 @@ from engine.database.institutions import Institution
 from engine.processor import Processor
 from engine.runtime.files import Files
 from engine.runtime.jobs import Job, JobContext, Scheduler, Step
+from engine.vocabulary.errors import BezantError
 from tests.engine.runtime import purse
 from tests.engine.runtime.purse import OpenPurse, Pay
 from tests.world import HandClock, open_institution_for_tests, processor_of
@@ -158,3 +159,12 @@ def test_a_run_that_another_scheduler_holds_is_left_to_it(bank: Bank) -> None:
     runs = bank.scheduler(looking, paying("later", "21:00")).run_due(START + DAY)
     assert seen == [[]] and [run.job for run in runs] == ["looking", "later"]
     assert other.next_due() is None
+
+
+def test_a_person_cannot_run_a_job_before_those_it_builds_on(bank: Bank) -> None:
+    scheduler = bank.scheduler(paying("first", "20:00"), paying("second", "21:00"))
+    date = START.date()
+    with pytest.raises(BezantError, match="builds on first for 2026-03-02, which must be run first"):
+        scheduler.run("second", date, START + DAY)
+    assert bank.balance("bob") == 0
+    assert [scheduler.run(name, date, START + DAY).job for name in ("first", "second")] == ["first", "second"]
