@@ -13,7 +13,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Connection, DateTime, Index,
 from sqlalchemy.dialects.postgresql import JSONB
 
 from engine.authorization.answers import Asked
-from engine.authorization.model import Payment, PaymentState, ReversalState, id_of_payment
+from engine.authorization.model import Payment, id_of_payment
 from engine.crypto.door import PinTranslation
 from engine.database.nouns import NounRows
 from engine.database.tables import metadata
@@ -159,15 +159,11 @@ class Preparation:
 
 
 def _revealed(outside: Outside, ids: Sequence[UUID]) -> dict[UUID, Pan]:
-    """The card numbers of the payments that may still have a reversal to send. A payment never returns to that."""
+    """The card numbers of these payments: each timer may find a reversal to send once its payment is locked."""
     with outside.read() as connection:
-        sending = {
-            payment.id: payment.card_token
-            for payment in payment_rows.read(connection, sorted(set(ids)))
-            if payment.state is PaymentState.PENDING or payment.reversal_state is ReversalState.SENT
-        }
-        pans = reveal(connection, outside.hsm, set(sending.values()))
-    return {identifier: pans[token] for identifier, token in sending.items()}
+        tokens = {payment.id: payment.card_token for payment in payment_rows.read(connection, sorted(set(ids)))}
+        pans = reveal(connection, outside.hsm, set(tokens.values()))
+    return {identifier: pans[token] for identifier, token in tokens.items()}
 
 
 def pin_zone(*parties: str) -> str:

@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from engine.authorization.model import PaymentState
+from engine.authorization.model import PaymentState, ReversalState
+from engine.authorization.reversals import REVERSAL_REPEAT
+from engine.authorization.store import Preparation
 from engine.crypto.door import PinTranslation
 from engine.crypto.hsm import SoftwareHsm
 from engine.crypto.keys import TEST_MASTER_KEY
 from engine.database.connections import Database
+from engine.vocabulary.decision import TimerFired
 from engine.vocabulary.identifiers import Secret
 from engine.vocabulary.messages import (
     ReversalAdvice,
@@ -94,6 +97,30 @@ def test_silence_is_noticed_by_the_timer_and_the_reversal_repeated_until_heard(a
     kept = acquirer.payment(request)
     assert kept is not None
     assert kept.state is PaymentState.TIMED_OUT
+
+
+def test_a_timer_on_its_way_while_its_reversal_is_acknowledged_can_still_serve_the_next(acquirer: Acquirer) -> None:
+    request = purchase()
+    partial = replace(reversal_of(request), replacement_amount=Money(request.amount.amount_minor - 1, "USD"))
+    acquirer.submit(request, approval(request), partial)
+    (advice,) = (one.body for one in acquirer.network.sent if isinstance(one.body, ReversalAdvice))
+    acquirer.submit(
+        ReversalResponse(
+            acquirer_id=advice.acquirer_id,
+            terminal_id=advice.terminal_id,
+            stan=advice.stan,
+            transmitted_at=advice.transmitted_at,
+            rrn=advice.rrn,
+            response_code=ResponseCode.APPROVED,
+            original=advice.original,
+        )
+    )
+    kept = acquirer.payment(request)
+    assert kept is not None
+    assert kept.reversal_state is ReversalState.ACKNOWLEDGED
+    late = TimerFired(kept.id, REVERSAL_REPEAT, acquirer.clock.now())
+    (prepared,) = Preparation(acquirer.institution.name)(acquirer.processor.outside, [late])
+    assert prepared.pan == PAN, "before the lock a full reversal may put the payment back to sending"
 
 
 def test_a_reversal_that_overtakes_its_request_declines_it(acquirer: Acquirer) -> None:
