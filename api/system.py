@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import structlog
+
 from api.members import NETWORK, NETWORK_ID, OUR_ACQUIRER, OUR_BANK, SETTLEMENT_BANK, SETTLEMENT_BANK_ID
 from api.roles import Host, Role, roles
 from api.settings import Settings
@@ -29,6 +31,8 @@ from engine.runtime.jobs import Scheduler
 from engine.vocabulary.decision import Message
 from engine.vocabulary.errors import BezantError
 from engine.vocabulary.files import Outgoing
+
+log = structlog.get_logger(__name__)
 
 __all__ = ["MEMBERS", "OUR_ACQUIRER", "OUR_BANK", "Outward", "Seat", "System", "opened", "role_secret"]
 
@@ -57,10 +61,16 @@ class Outward:
             self.host.send(message)
 
     def deliver(self, message: Message) -> bool:
-        """Into the recipient's folder. A recipient that nobody knows is tried again later."""
+        """Into the recipient's folder. Who is not known, or whose folder takes nothing, is tried again later: the files
+        of the others go on.
+        """
         assert isinstance(message.body, Outgoing), "what is durable is a file"
         recipient = self._recipients.get(message.to)
-        return recipient is not None and hand_over(self._files, recipient, message.body)
+        try:
+            return recipient is not None and hand_over(self._files, recipient, message.body)
+        except OSError as trouble:
+            log.warning("file not delivered", member=message.to, file=message.body.name, reason=trouble.strerror)
+            return False
 
     def reachable(self, member_id: str) -> bool:
         """Whether a message would get through."""
@@ -202,7 +212,6 @@ def opened(
     if settings.database_url is not None:
         yield from _with(settings, settings.database_url.get_secret_value(), files_folder, on_statement)
         return
-    settings.data_folder.mkdir(parents=True, exist_ok=True)
     server = EmbeddedServer(settings.data_folder / "postgresql")
     with server as url:
         yield from _with(settings, url, files_folder, on_statement, server.start)
