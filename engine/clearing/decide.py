@@ -152,17 +152,22 @@ def _reject(book: str, state: State, request: RejectItem) -> Decision:
     if item.payout_id is not None:
         uncollected = replace(item, state=ItemState.UNCOLLECTED)
         return Decision(events=(ItemUncollected(subject=uncollected),), answer=Answer("uncollected"))
-    receivable = account_id(book, NETWORK_RECEIVABLE, item.asset)
-    income = account_id(book, DISCOUNT_INCOME, item.asset)
-    amount_minor, on = -item.amount_minor if item.is_refund else item.amount_minor, request.business_date
-    postings = (
-        *_both_ways(amount_minor, item.account_id, receivable, "item rejected", item, on=on),
-        *_both_ways(item.discount_minor, income, item.account_id, "discount of a rejected item", item, on=on),
-    )
+    postings = booked_back(book, item, request.business_date)
     if (outcome := rules.check(state, postings)) is not PostingOutcome.OK:
         return _refused(outcome)
     rejected = replace(item, state=ItemState.REJECTED)
     return Decision(events=(ItemRejected(subject=rejected),), postings=postings, answer=Answer("rejected"))
+
+
+def booked_back(book: str, item: ClearingItem, on: date) -> tuple[Posting, ...]:
+    """The postings that undo what was booked when an item was presented: the network does not take it."""
+    receivable = account_id(book, NETWORK_RECEIVABLE, item.asset)
+    income = account_id(book, DISCOUNT_INCOME, item.asset)
+    amount_minor = -item.amount_minor if item.is_refund else item.amount_minor
+    return (
+        *_both_ways(amount_minor, item.account_id, receivable, "item rejected", item, on=on),
+        *_both_ways(item.discount_minor, income, item.account_id, "discount of a rejected item", item, on=on),
+    )
 
 
 def _both_ways(

@@ -94,7 +94,8 @@ def send_file(context: JobContext, name: str, totals: FileTotals, fill: Callable
     path = context.files.write(name, fill)
     with context.engine.begin() as connection:
         register(connection, totals, path, "out", state="sent", at=context.now)
-    decided(context, [SendFile(recipient_id=totals.recipient_id, file=Outgoing(name, totals.kind))])
+    if not decided(context, [SendFile(recipient_id=totals.recipient_id, file=Outgoing(name, totals.kind))]):
+        raise BezantError(f"{context.institution.name}: {name} was written but not queued for {totals.recipient_id}")
 
 
 def decided(context: JobContext, requests: Iterable[Any]) -> int:

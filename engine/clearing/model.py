@@ -24,7 +24,8 @@ class ItemState(StrEnum):
     - `presented`: nothing yet;
     - `confirmed`: what it costs, and on which date it settles;
     - `rejected`: that it does not count; the merchant is owed nothing for it;
-    - `uncollected`: the same, after the merchant was paid: it stays in the network receivable, for a person to settle.
+    - `uncollected`: the same, after the merchant was paid: it stays in the network receivable, for a person to settle;
+      `rejected` after all when the payout comes back.
     """
 
     PRESENTED = "presented"

@@ -1,7 +1,8 @@
 """The rules of settlement and payouts. Pure.
 
 Hard cases: a payout asked for twice (its key), with nothing due or more refunded than sold (no payout, the items
-wait), returned by the bank (booked back, its items wait for the next); a report or statement twice (its key), late,
+wait), returned by the bank (booked back, its items wait for the next, but for
+those that the network does not take: the merchant is no longer owed them); a report or statement twice (its key), late,
 or the one before the other (each is booked by itself, they are compared once both are there); a report that does not
 say what our items come to, a movement that is not what was reported or that nobody asked for, a statement missing
 between two (each is kept as a `SettlementBreak`). What the bank has moved is a fact and is always booked; what
@@ -16,7 +17,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from uuid import UUID
 
-from engine.clearing.model import ClearingItem
+from engine.clearing.decide import booked_back
+from engine.clearing.model import ClearingItem, ItemRejected, ItemState
 from engine.ledger import rules
 from engine.ledger.chart import EQUITY, NETWORK_RECEIVABLE, ROUNDING, SETTLEMENT_BANK, account_id
 from engine.ledger.model import Account
@@ -198,8 +200,15 @@ class _Reading:
         self._events.append(PayoutReturned(subject=returned))
         bank = account_id(self._book, SETTLEMENT_BANK, self._asset)
         self._post_between(line.amount_minor, bank, payout.account_id, "payout returned", payout.id)
-        paid_items = [item for item in self._state.all(ClearingItem) if item.payout_id == payout.id]
-        self._events += [ItemDueAgain(subject=replace(item, payout_id=None)) for item in paid_items]
+        for item in self._state.all(ClearingItem):
+            if item.payout_id != payout.id:
+                continue
+            if item.state is ItemState.UNCOLLECTED:
+                rejected = replace(item, state=ItemState.REJECTED, payout_id=None)
+                self._events.append(ItemRejected(subject=rejected))
+                self._postings += booked_back(self._book, item, self._on)
+            else:
+                self._events.append(ItemDueAgain(subject=replace(item, payout_id=None)))
 
     def _payout(self, line: StatementLine, sign: int, states: tuple[PayoutState, ...]) -> Payout | None:
         """The payout of a line if the line says of it what may be true; else what is wrong is kept."""

@@ -204,6 +204,27 @@ def test_an_item_rejected_after_its_merchant_was_paid_stays_in_the_receivable_an
     assert found.endswith("the network does not take it, the merchant has been paid")
 
 
+def test_an_item_that_the_network_does_not_take_is_not_owed_again_when_its_payout_comes_back(day: Day) -> None:
+    day.take(10_000)
+    day.take(700)
+    day.until(22)
+    items = day.presentments()
+    kept = day.confirm(item for item in items if item.amount.amount_minor == 700)
+    day.until(9, day=3)
+    (payout,) = day.instructions().lines
+    day.reject(item for item in items if item.amount.amount_minor == 10_000)
+    report = day.report(kept)
+    day.state(
+        line(report.report_id, report.net_position_minor),
+        line(payout.payout_id, -payout.amount_minor, "payout"),
+        line(payout.payout_id, payout.amount_minor, "payout returned"),
+    )
+    day.until(7, day=4)
+    assert (day.balances()[chart.MERCHANT_PAYABLE], day.balances()[chart.DISCOUNT_INCOME]) == (676, 24)
+    assert chart.NETWORK_RECEIVABLE not in day.balances()
+    assert day.findings() == []
+
+
 def test_a_movement_that_was_not_reported_so_is_booked_and_kept_as_a_break(day: Day) -> None:
     day.take(10_000)
     items = day.through_clearing()
