@@ -165,7 +165,8 @@ def _issuer_stages(institution: Institution, reachable: Reachable) -> tuple[Stag
 
 
 def _issuer_jobs(institution: Institution) -> tuple[Job, ...]:
-    return (*bank.issuer_jobs(institution, ClearingFiles(), SettlementFiles()), *wallet.wallet_jobs(institution))
+    jobs = bank.issuer_jobs(NETWORK_ID, SETTLEMENT_BANK_ID, ClearingFiles(), SettlementFiles())
+    return (*jobs, *wallet.wallet_jobs(institution))
 
 
 def _acquirer_stages(institution: Institution, reachable: Reachable) -> tuple[Stage, ...]:

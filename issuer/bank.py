@@ -20,7 +20,7 @@ from engine.runtime.inbox import Read, take_in
 from engine.runtime.jobs import Job, JobContext, Step
 from engine.runtime.stage import Stage
 from engine.vocabulary.decision import Answer
-from engine.vocabulary.errors import BezantError
+from engine.vocabulary.errors import BezantError, FormatError
 from engine.vocabulary.files import FileTotals
 from engine.vocabulary.settlement import BankStatement, SettlementReport
 from issuer.audit import ISSUER_PROOFS, issuer_figures
@@ -96,20 +96,38 @@ def issuer_stages(institution: Institution, network: str = NETWORK) -> tuple[Sta
 
 
 def issuer_jobs(
-    institution: Institution, clearing_format: ClearingFormat, settlement_format: SettlementFormat
+    network_member_id: str,
+    settlement_bank_id: str,
+    clearing_format: ClearingFormat,
+    settlement_format: SettlementFormat,
 ) -> tuple[Job, ...]:
-    """The jobs of an issuing bank, at its local times (docs/ARCHITECTURE.md, "A day")."""
+    """The jobs of an issuing bank, at its local times (docs/ARCHITECTURE.md, "A day"). What others have sent in the
+    name of the network or the settlement bank is refused.
+    """
+
+    def items(path: Path) -> tuple[FileTotals, Sequence[Any]]:
+        totals, presentments = clearing_format.read(path)
+        return _sent_by(network_member_id, totals), presentments
+
+    def report(path: Path) -> tuple[FileTotals, Sequence[Any]]:
+        document = settlement_format.read(path, SettlementReport)
+        return _sent_by(network_member_id, document.totals), (document,)
+
+    def statement(path: Path) -> tuple[FileTotals, Sequence[Any]]:
+        document = settlement_format.read(path, BankStatement)
+        return _sent_by(settlement_bank_id, document.totals), (document,)
+
     return (
         Job("hold-expiry", "21:00", (Step("release", _release_holds),)),
-        Job("clearing", "23:00", (_taking_in("post", "clearing", clearing_format.read),)),
+        Job("clearing", "23:00", (_taking_in("post", "clearing", items),)),
         Job(
             "settlement",
             "07:00",
             (
                 # Late clearing files first: a report is compared with what was posted, and rounded from it, once.
-                _taking_in("post", "clearing", clearing_format.read),
-                _taking_in("reports", SettlementReport.KIND, partial(_report, settlement_format)),
-                _taking_in("statements", BankStatement.KIND, partial(_statement, settlement_format)),
+                _taking_in("post", "clearing", items),
+                _taking_in("reports", SettlementReport.KIND, report),
+                _taking_in("statements", BankStatement.KIND, statement),
                 Step("check", _check_settled),
             ),
             day_offset=-1,
@@ -122,14 +140,10 @@ def _taking_in(name: str, kind: str, read: Read) -> Step:
     return Step(name, lambda context: take_in(context, kind, read))
 
 
-def _report(settlement_format: SettlementFormat, path: Path) -> tuple[FileTotals, Sequence[Any]]:
-    report = settlement_format.read(path, SettlementReport)
-    return report.totals, (report,)
-
-
-def _statement(settlement_format: SettlementFormat, path: Path) -> tuple[FileTotals, Sequence[Any]]:
-    statement = settlement_format.read(path, BankStatement)
-    return statement.totals, (statement,)
+def _sent_by(member_id: str, totals: FileTotals) -> FileTotals:
+    if totals.sender_id != member_id:
+        raise FormatError("sender", f"is not member {member_id}")
+    return totals
 
 
 def _release_holds(context: JobContext) -> int:

@@ -262,6 +262,31 @@ def test_another_members_file_is_refused(bank: Bank, open_bank: OpenBank) -> Non
     assert _refused(bank) == ["recipient: is another member"]
 
 
+def test_files_of_strangers_are_refused_whole(bank: Bank) -> None:
+    ada = bank.open("ada")
+    request = bank.request(ada, 3_000)
+    bank.told(request)
+    path = bank.receive([bank.presentment(1, request)])
+    totals, items = bank.clearing.read(path)
+    bank.clearing.write(path, replace(totals, sender_id="100002"), items)
+    statement = BankStatement(
+        statement_id="B1",
+        number=1,
+        business_date=bank.today(),
+        bank_id="100002",
+        depositor_id=bank.institution.member_id,
+        asset="USD",
+        opening_minor=10_000,
+        closing_minor=9_000,
+        lines=(StatementLine(reference="R1", kind="settlement", amount_minor=-1_000, counterpart="900000"),),
+    )
+    bank.settlement.write(bank.files.folder("in") / statement.file_name, statement)
+    bank.run_at(7, days=1)
+    assert sorted(_refused(bank)) == ["sender: is not member 900000", "sender: is not member 900001"]
+    assert bank.balances(ada) == (7_000, 3_000)
+    assert bank.own(SETTLEMENT_BANK) == 10_000
+
+
 def test_a_crash_while_a_file_is_taken_in_is_finished_by_the_next_run(
     bank: Bank, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -68,7 +68,7 @@ class Bank:
 
     def new_scheduler(self, processor: Any) -> Scheduler:
         return Scheduler(
-            issuer_jobs(self.institution, self.clearing, self.settlement),
+            issuer_jobs("900000", "900001", self.clearing, self.settlement),
             engine=processor.engine,
             outside=processor.outside,
             execute=processor.execute,
