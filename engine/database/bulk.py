@@ -1,15 +1,18 @@
 """Set-based writes and locked reads: one statement for any number of rows.
 
 Each column travels as one array, written here as PostgreSQL's array literal: a text that is joined once costs a tenth
-of what the driver takes to adapt each element. Statements are built once for each set of columns and prepared by the
-connection. Only what shards (Citus) and several processes allow: no trigger, no MERGE, `unnest`, `any(:ids)`, locks
+of what the driver takes to adapt each element. Rows are turned into columns by `zip`, and a column into text at a
+time, so that no row is touched in Python by itself. Statements are built once for each set of columns and prepared by
+the connection. Only what shards (Citus) and several processes allow: no trigger, no MERGE, `unnest`, `any(:ids)`, locks
 in key order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
+from datetime import UTC
+from functools import cache
 from operator import attrgetter, itemgetter
 from typing import Any
 
@@ -18,7 +21,6 @@ from sqlalchemy import (
     Boolean,
     Column,
     Connection,
-    CursorResult,
     Date,
     DateTime,
     Enum,
@@ -33,11 +35,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import JSON, TypeEngine
 
+from engine.database.connections import Cursor, send
 from engine.database.json_text import canonical_json
 
-__all__ = ["Row", "Rows", "canonical_json"]
+__all__ = ["Row", "Rows", "by_column", "canonical_json", "fields_of"]
 
 Row = Mapping[str, Any] | Any  # or an object with an attribute for each column, such as a dataclass
+_Texts = Callable[[Sequence[Any]], list[str]]
 _Literal = Callable[[Sequence[Any]], str]
 
 
@@ -60,8 +64,19 @@ class Rows:
         """Insert all rows by one statement. An existing key raises (23505)."""
         if rows:
             columns = _columns_of(rows[0])
-            statement = self._statement(("insert", columns), lambda: self._insert_text(columns))
-            connection.exec_driver_sql(statement, self._arrays(rows, columns))
+            self.insert_columns(connection, columns, by_column(rows, columns))
+
+    def insert_columns(self, connection: Connection, columns: tuple[str, ...], values: Iterable[Sequence[Any]]) -> None:
+        """As `insert`, of rows that are columns already: of each the values, in the order of the rows."""
+        self.insert_arrays(connection, columns, self.arrays(columns, values))
+
+    def insert_arrays(self, connection: Connection, columns: tuple[str, ...], arrays: tuple[str, ...]) -> None:
+        """As `insert_columns`, of columns that are `arrays` already."""
+        send(connection, self._statement(("insert", columns), lambda: self._insert_text(columns)), arrays)
+
+    def arrays(self, columns: tuple[str, ...], values: Iterable[Sequence[Any]]) -> tuple[str, ...]:
+        """The array literals of these columns: the same for the same values, whether about to be written or read."""
+        return tuple(self._types[name][1](column) for name, column in zip(columns, values, strict=True))
 
     def insert_new(self, connection: Connection, rows: Sequence[Row]) -> list[dict[str, Any]]:
         """Insert the rows that meet no unique constraint; returns the primary keys of those that were inserted, in no
@@ -74,7 +89,7 @@ class Rows:
             ("insert new", columns),
             lambda: f"{self._insert_text(columns)} on conflict do nothing returning {_listed(self._key)}",
         )
-        return _mappings(connection.exec_driver_sql(statement, self._arrays(rows, columns)))
+        return _mappings(send(connection, statement, self.arrays(columns, by_column(rows, columns))))
 
     def update(
         self,
@@ -84,7 +99,7 @@ class Rows:
         columns: tuple[str, ...] | None = None,
     ) -> int:
         """Set `columns` (default: all that the rows have beyond `key`) of the rows found by `key`; returns how many
-        were found.
+        were found (-1 within `pipelined`: not known yet).
 
         Each key once. Lock the rows first (`lock`): an update alone takes its locks in no order.
         """
@@ -92,9 +107,10 @@ class Rows:
             return 0
         changed = columns or tuple(name for name in _columns_of(rows[0]) if name not in key)
         statement = self._statement(("update", key, changed), lambda: self._update_text(key, changed))
-        arrays = self._arrays(rows, (*key, *changed))
+        columns = (*key, *changed)
+        arrays = self.arrays(columns, by_column(rows, columns))
         # The first key once more: `= any` is what lets shards and plans find the rows.
-        return connection.exec_driver_sql(statement, (*arrays, arrays[0])).rowcount
+        return send(connection, statement, (*arrays, arrays[0])).rowcount
 
     def lock(
         self, connection: Connection, ids: Sequence[Any], by: str = "id", order: tuple[str, ...] | None = None
@@ -102,28 +118,34 @@ class Rows:
         """The rows whose `by` is among `ids`, locked for update in `order` (default: the primary key), the same for
         everybody.
         """
-        return self._select(connection, ids, by, order, " for update")
+        return _mappings(self.select(connection, ids, by, order, locking=True)) if ids else []
 
     def read(
         self, connection: Connection, ids: Sequence[Any], by: str = "id", order: tuple[str, ...] | None = None
     ) -> list[dict[str, Any]]:
         """As `lock`, without locking."""
-        return self._select(connection, ids, by, order, "")
+        return _mappings(self.select(connection, ids, by, order)) if ids else []
 
-    def _select(
-        self, connection: Connection, ids: Sequence[Any], by: str, order: tuple[str, ...] | None, locking: str
-    ) -> list[dict[str, Any]]:
-        if not ids:
-            return []
-        literal = self._types[by][1]
+    def select(
+        self,
+        connection: Connection,
+        ids: Sequence[Any],
+        by: str = "id",
+        order: tuple[str, ...] | None = None,
+        columns: tuple[str, ...] = (),
+        *,
+        locking: bool = False,
+    ) -> Cursor:
+        """As `read` or, locking, as `lock`: a cursor that gives these columns (none: all) of each row as a tuple."""
         statement = self._statement(
-            ("select", by, order, locking),
+            ("select", by, order, columns, locking),
             lambda: (
-                f"select {_listed(self._types)} from {self._name} where {_quoted(by)} = any({self._parameter(by)})"  # noqa: S608
-                f" order by {_listed(order or self._key)}{locking}"
+                f"select {_listed(columns or self._types)} from {self._name}"  # noqa: S608
+                f" where {_quoted(by)} = any({self._parameter(by)})"
+                f" order by {_listed(order or self._key)}{' for update' if locking else ''}"
             ),
         )
-        return _mappings(connection.exec_driver_sql(statement, (literal(ids),)))
+        return send(connection, statement, (self._types[by][1](ids),))
 
     def _statement(self, key: tuple[object, ...], build: Callable[[], str]) -> str:
         found = self._statements.get(key)
@@ -149,20 +171,33 @@ class Rows:
     def _parameter(self, column: str) -> str:
         return f"%s::{self._types[column][0]}[]"
 
-    def _arrays(self, rows: Sequence[Row], columns: tuple[str, ...]) -> tuple[str, ...]:
-        getter = itemgetter if isinstance(rows[0], Mapping) else attrgetter
-        values = getter(*columns)
-        by_column = zip(*map(values, rows), strict=True) if len(columns) > 1 else [[values(row) for row in rows]]
-        return tuple(self._types[name][1](column) for name, column in zip(columns, by_column, strict=True))
+
+def by_column(rows: Sequence[Row], columns: tuple[str, ...]) -> Iterable[Sequence[Any]]:
+    """Rows turned round: of each column the values, in the order of the rows."""
+    if isinstance(rows[0], tuple) and rows[0]._fields == columns:  # type: ignore[attr-defined]
+        return zip(*rows, strict=True)
+    values = (itemgetter if isinstance(rows[0], Mapping) else attrgetter)(*columns)
+    return zip(*map(values, rows), strict=True) if len(columns) > 1 else [[values(row) for row in rows]]
 
 
 def _columns_of(row: Row) -> tuple[str, ...]:
-    return tuple(row) if isinstance(row, Mapping) else tuple(field.name for field in fields(row))
+    return tuple(row) if isinstance(row, Mapping) else fields_of(type(row))
 
 
-def _mappings(result: CursorResult[Any]) -> list[dict[str, Any]]:
-    columns = tuple(result.keys())
-    return [dict(zip(columns, row, strict=True)) for row in result]
+@cache
+def _fields_of(kind: Any) -> tuple[str, ...]:
+    return tuple(kind._fields) if issubclass(kind, tuple) else tuple(field.name for field in fields(kind))
+
+
+def fields_of(kind: type) -> tuple[str, ...]:
+    """The names of the fields of a dataclass or named tuple."""
+    return _fields_of(kind)
+
+
+def _mappings(cursor: Cursor) -> list[dict[str, Any]]:
+    rows = cursor.fetchall()
+    columns = tuple(column.name for column in cursor.description or ())
+    return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
 def _quoted(name: str) -> str:
@@ -184,25 +219,47 @@ def _array_type(column: Column[Any]) -> tuple[str, _Literal]:
     raise TypeError(f"{column.table.name}.{column.name}: no bulk writes of {column.type!r}")
 
 
-def _bare(write: Callable[[Any], str]) -> _Literal:
+def _bare(texts: _Texts) -> _Literal:
     """A literal of elements that hold neither comma, quote, brace nor backslash, and are not the word null."""
 
     def literal(values: Sequence[Any]) -> str:
-        if None in values:
-            return "{" + ",".join(["null" if value is None else write(value) for value in values]) + "}"
-        return "{" + ",".join(map(write, values)) + "}"
+        return "{" + ",".join(texts(values)) + "}"
 
     return literal
 
 
+def _uuids(values: Sequence[Any]) -> list[str]:
+    return ["null" if value is None else "%032x" % value.int for value in values]  # noqa: UP031, twice as fast
+
+
+def _each(write: Callable[[Any], str]) -> _Texts:
+    def texts(values: Sequence[Any]) -> list[str]:
+        return ["null" if value is None else write(value) for value in values]
+
+    return texts
+
+
+def _few(write: Callable[[Any], str]) -> _Texts:
+    """For columns where the same few values stand again and again: each is written once."""
+
+    def texts(values: Sequence[Any]) -> list[str]:
+        written = {value: "null" if value is None else write(value) for value in set(values)}
+        return [written[value] for value in values]
+
+    return texts
+
+
 def _instant(value: Any) -> str:
     assert value.tzinfo is not None, "a time without a zone says nothing"
-    return str(value.isoformat())
+    return str(value.astimezone(UTC).isoformat())
 
 
 def _amount(value: Any) -> str:
     assert not isinstance(value, float), "no float near money"
     return str(value)
+
+
+_whole_numbers = _each(str)
 
 
 _SEPARATOR = "\x1f"
@@ -226,15 +283,15 @@ def _json_texts(values: Sequence[Any]) -> str:
 
 # In this order: SQLAlchemy's SmallInteger and BigInteger are Integers.
 _KINDS: tuple[tuple[type[TypeEngine[Any]], str, _Literal], ...] = (
-    (Uuid, "uuid", _bare(attrgetter("hex"))),
-    (BigInteger, "bigint", _bare(str)),
-    (SmallInteger, "smallint", _bare(str)),
-    (Integer, "integer", _bare(str)),
-    (Boolean, "boolean", _bare(lambda value: "t" if value else "f")),
-    (DateTime, "timestamptz", _bare(_instant)),
-    (Date, "date", _bare(lambda value: value.isoformat())),
-    (Numeric, "numeric", _bare(_amount)),
-    (LargeBinary, "bytea", _bare(lambda value: f'"\\\\x{value.hex()}"')),
+    (Uuid, "uuid", _bare(_uuids)),
+    (BigInteger, "bigint", _bare(_whole_numbers)),
+    (SmallInteger, "smallint", _bare(_whole_numbers)),
+    (Integer, "integer", _bare(_whole_numbers)),
+    (Boolean, "boolean", _bare(_few(lambda value: "t" if value else "f"))),
+    (DateTime, "timestamptz", _bare(_few(_instant))),
+    (Date, "date", _bare(_few(lambda value: value.isoformat()))),
+    (Numeric, "numeric", _bare(_each(_amount))),
+    (LargeBinary, "bytea", _bare(_each(lambda value: f'"\\\\x{value.hex()}"'))),
     (JSON, "jsonb", _json_texts),
     (String, "text", _texts),
 )

@@ -7,15 +7,13 @@ rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
-from operator import attrgetter
 from typing import Any, Generic, TypeVar, get_origin, get_type_hints
 
 from sqlalchemy import Connection, Table
 
-from engine.database.bulk import Rows
+from engine.database.bulk import Rows, by_column, fields_of
 
 T = TypeVar("T")
 
@@ -26,57 +24,62 @@ class NounRows(Generic[T]):
     def __init__(self, kind: type[T], table: Table, beside: tuple[str, ...] = ()) -> None:
         self.kind = kind
         self.table = table
-        self.names = tuple(field.name for field in fields(kind))  # type: ignore[arg-type]
+        self.names = fields_of(kind)
         missing = set(self.names) - set(table.columns.keys())
         assert not missing, f"table {table.name} lacks {sorted(missing)}"
         self._beside = beside
         self._rows = Rows(table)
-        self._values = attrgetter(*self.names)
-        self._restore: tuple[tuple[str, Callable[[Any], Any]], ...] = tuple(
-            (name, restore)
-            for name, hint in get_type_hints(kind).items()
-            if (restore := _restorer(hint)) and name in self.names
+        self._made: Callable[[Sequence[Any]], T] = getattr(kind, "_make", self._from_fields)
+        self._restore: tuple[tuple[int, Callable[[Any], Any]], ...] = tuple(
+            (at, restore) for at, name in enumerate(self.names) if (restore := _restorer(get_type_hints(kind)[name]))
         )
 
     def noun(self, row: Mapping[str, Any]) -> T:
         """The noun of a row."""
-        values = {name: row[name] for name in self.names}
-        for name, restore in self._restore:
-            if values[name] is not None:
-                values[name] = restore(values[name])
-        return self.kind(**values)
+        return self._noun([row[name] for name in self.names])
 
     def insert(self, connection: Connection, nouns: Sequence[T], beside: Sequence[tuple[Any, ...]] = ()) -> None:
         """One insert for all; `beside` gives the further columns, a tuple for each noun."""
         if nouns:
-            self._rows.insert(connection, self._mappings(nouns, self.names, beside))
+            more = zip(*beside, strict=True) if beside else ()
+            names = (*self.names, *self._beside) if beside else self.names
+            self._rows.insert_columns(connection, names, (*by_column(nouns, self.names), *more))
 
     def insert_new(self, connection: Connection, nouns: Sequence[T]) -> None:
         """As `insert`, leaving alone what is already there."""
-        if nouns:
-            self._rows.insert_new(connection, self._mappings(nouns, self.names, ()))
+        self._rows.insert_new(connection, nouns)
 
     def update(self, connection: Connection, nouns: Sequence[T], columns: tuple[str, ...] | None = None) -> None:
         """One update for all, found by `id`; all columns unless some are named."""
-        if nouns:
-            wanted = columns or tuple(name for name in self.names if name != "id")
-            self._rows.update(connection, self._mappings(nouns, self.names, ()), key=("id",), columns=wanted)
+        self._rows.update(connection, nouns, columns=columns)
 
     def lock(self, connection: Connection, ids: Sequence[Any], by: str = "id") -> list[T]:
         """The nouns whose `by` is among `ids`, locked in id order."""
-        return [self.noun(row) for row in self._rows.lock(connection, list(ids), by=by)] if ids else []
+        return self._selected(connection, ids, by, locking=True)
 
     def read(self, connection: Connection, ids: Sequence[Any], by: str = "id") -> list[T]:
         """The nouns whose `by` is among `ids`, unlocked, in id order."""
-        return [self.noun(row) for row in self._rows.read(connection, list(ids), by=by)] if ids else []
+        return self._selected(connection, ids, by, locking=False)
 
-    def _mappings(
-        self, nouns: Sequence[T], names: tuple[str, ...], beside: Sequence[tuple[Any, ...]]
-    ) -> list[dict[str, Any]]:
-        rows = [dict(zip(names, self._values(noun), strict=True)) for noun in nouns]
-        for row, more in zip(rows, beside, strict=bool(beside)):
-            row.update(zip(self._beside, more, strict=True))
-        return rows
+    def nouns(self, rows: Iterable[Sequence[Any]]) -> list[T]:
+        """The nouns of rows whose columns are the noun's fields, in their order."""
+        return [self._noun(row) for row in rows] if self._restore else list(map(self._made, rows))
+
+    def _selected(self, connection: Connection, ids: Sequence[Any], by: str, *, locking: bool) -> list[T]:
+        if not ids:
+            return []
+        return self.nouns(self._rows.select(connection, list(ids), by, columns=self.names, locking=locking).fetchall())
+
+    def _from_fields(self, row: Sequence[Any]) -> T:
+        return self.kind(**dict(zip(self.names, row, strict=True)))
+
+    def _noun(self, row: Sequence[Any]) -> T:
+        if self._restore:
+            row = list(row)
+            for at, restore in self._restore:
+                if row[at] is not None:
+                    row[at] = restore(row[at])
+        return self._made(row)
 
 
 def _restorer(hint: Any) -> Callable[[Any], Any] | None:

@@ -9,7 +9,7 @@ Stages add proofs of their own (holds, presentments, payables) in the same shape
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -17,6 +17,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, TextClause, text
 
+from engine.database.bulk import Rows
 from engine.database.tables import metadata
 from engine.ledger import chain
 from engine.ledger.chart import CHART, DEBIT_CODES
@@ -249,6 +250,7 @@ class _Lines:
         self.read = 0
         self._table = table
         self._columns = columns
+        self._rows_of = Rows(metadata.tables[table])
         self._rows = connection.execute(
             text(
                 f"select chain, sequence, {', '.join(columns)} from {table}"  # noqa: S608, constants of `chain`
@@ -258,19 +260,20 @@ class _Lines:
         )
         self._next = self._rows.fetchone()
 
-    def of(self, place: tuple[int, int]) -> Iterator[bytes]:
-        """The lines of the batch `place` = (chain, sequence)."""
+    def of(self, place: tuple[int, int]) -> tuple[str, ...]:
+        """The arrays of the batch `place` = (chain, sequence): what its digest was taken over."""
+        lines: list[Sequence[Any]] = []
         while (row := self._next) is not None and (row[0], row[1]) == place:
             self.read += 1
             self._next = self._rows.fetchone()
-            yield chain.line_of(self._columns, dict(zip(self._columns, row[2:], strict=True)))
+            lines.append(row[2:])
+        return self._rows_of.arrays(self._columns, zip(*lines, strict=True)) if lines else ()
 
     def strays(self, until: tuple[int, int] | None) -> Iterator[str]:
         """Pass over rows before the batch `until` (None: all that are left): no batch has them."""
         while (row := self._next) is not None and (until is None or (row[0], row[1]) < until):
             place, lines = (row[0], row[1]), self.read
-            for _ in self.of(place):
-                """Counted."""
+            self.of(place)
             yield f"batch {place[0]}/{place[1]} is not there, {self.read - lines} {self._table} are written in it"
 
 

@@ -1,14 +1,12 @@
-"""The hash chain: the digest of a batch, over the lines of its rows and the digest before it (BLAKE2b, 32 bytes).
+"""The hash chain: the digest of a batch, over the columns of its rows and the digest before it (BLAKE2b, 32 bytes).
 
 Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from hashlib import blake2b
-from typing import Any
 
 GENESIS = bytes(32)
 """What stands before the first batch of the first chain."""
@@ -35,22 +33,14 @@ ENTRY_COLUMNS = (
 EVENT_COLUMNS = ("request_id", "line", "kind", "subject_kind", "subject_id", "reasons", "snapshot", "occurred_at")
 
 
-def digest(previous: bytes, entry_lines: Iterable[bytes], event_lines: Iterable[bytes]) -> bytes:
-    """The digest of one batch: the one before, its entries in order, its events in order."""
+def digest(previous: bytes, entries: Sequence[str], events: Sequence[str]) -> bytes:
+    """The digest of one batch: the one before, then its entries and its events in order, each as the array literals of
+    the columns above (`Rows.arrays`; none for no rows), which is the text that the database is sent.
+    """
     state = blake2b(previous, digest_size=32)
-    for lines in (entry_lines, event_lines):
-        for line in lines:
-            state.update(line)
+    for arrays in (entries, events):
+        for array in arrays:
+            state.update(array.encode())
+            state.update(b"\x1e")
         state.update(b"\x1d")
     return state.digest()
-
-
-def line_of(columns: tuple[str, ...], row: Mapping[str, Any]) -> bytes:
-    """A row as the bytes that are digested: the same before it is written and after it is read."""
-    return ("\x1f".join(_text(row[column]) for column in columns) + "\x1e").encode()
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat()
-    return str(value)

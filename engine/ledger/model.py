@@ -1,10 +1,14 @@
-"""The nouns of the ledger: accounts and entries."""
+"""The nouns of the ledger: accounts and entries.
+
+Both are named tuples, unlike other nouns: each posting makes four accounts and an entry, and a frozen dataclass takes
+four times as long to make (docs/decisions/0008-the-hot-path.md).
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 from uuid import UUID
 
 from engine.ledger.chart import CHART, HELD_OF, account_id
@@ -14,25 +18,12 @@ LARGEST_MINOR = 2**63 - 1
 """A balance is a 64-bit integer; a posting that would leave its range is refused."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
-    """One account of a book. `balance_minor` grows on the normal side of its chart code.
-
-    `minimum_minor` and `maximum_minor` are the limits for ordinary postings (None: none). The minimum is one of this
-    account's balance, the maximum one of the ledger balance: what is held counts, so that a release never exceeds it.
-    `floor_minor` is the lowest balance that is legitimate at present: the minimum, or, once a forced posting has gone
-    below it, that balance; `ceiling_minor` is the same above. The database checks the balance against both.
-    `entry_count` numbers the account's entries without gap: a missing entry shows.
-    """
-
-    ALSO_BY: ClassVar[tuple[str, ...]] = ()
-
+class _AccountRow(NamedTuple):
     id: UUID
     code: int
     asset: str
     owner_id: UUID | None
     held_id: UUID | None
-    """The account that holds what is promised out of this one."""
     balance_minor: int = 0
     minimum_minor: int | None = None
     maximum_minor: int | None = None
@@ -40,6 +31,21 @@ class Account:
     ceiling_minor: int | None = None
     entry_count: int = 0
     closed: bool = False
+
+
+class Account(_AccountRow):
+    """One account of a book. `balance_minor` grows on the normal side of its chart code.
+
+    `minimum_minor` and `maximum_minor` are the limits for ordinary postings (None: none). The minimum is one of this
+    account's balance, the maximum one of the ledger balance: what is held counts, so that a release never exceeds it.
+    `floor_minor` is the lowest balance that is legitimate at present: the minimum, or, once a forced posting has gone
+    below it, that balance; `ceiling_minor` is the same above. The database checks the balance against both.
+    `held_id` is the account that holds what is promised out of this one. `entry_count` numbers the account's entries
+    without gap: a missing entry shows.
+    """
+
+    __slots__ = ()
+    ALSO_BY: ClassVar[tuple[str, ...]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +58,7 @@ class AccountClosed(Event):
     """An account takes no more postings, but forced ones."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(NamedTuple):
     """A posting as written: its request, its line in it, both balances after it, and each account's running entry
     number.
 

@@ -31,9 +31,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert
 
+from engine.database.bulk import Rows, by_column
+from engine.database.connections import Cursor, send
 from engine.database.nouns import NounRows
 from engine.database.tables import metadata
-from engine.ledger.chain import GENESIS
+from engine.ledger.chain import ENTRY_COLUMNS, GENESIS
 from engine.ledger.model import Account, Entry
 from engine.vocabulary.decision import State
 
@@ -125,23 +127,36 @@ closes = Table(
 _CHANGING = ("balance_minor", "floor_minor", "ceiling_minor", "entry_count", "closed")
 
 account_rows = NounRows(Account, accounts)
-entry_rows = NounRows(Entry, entries, beside=("chain", "sequence", "position"))
+_entry_rows = Rows(entries)
+_batch_rows = Rows(batches)
+_batch_columns = tuple(batches.columns.keys())
+_account_ids = Rows(accounts)
+_PLACED = (*ENTRY_COLUMNS, "chain", "sequence", "position")
 
-_LOCK = text(
-    "select * from accounts where id = any(:ids)"
-    " or id = any(array(select held_id from accounts where id = any(:ids) and held_id is not null))"
+_LOCK = (
+    f"select {', '.join(account_rows.names)} from accounts where id = any(%s::uuid[])"  # noqa: S608, fields of a noun
+    " or id = any(array(select held_id from accounts where id = any(%s::uuid[]) and held_id is not null))"
     " order by id for update"
 )
 _HEAD = text("select digest from batches where chain = :chain order by sequence desc limit 1")
 _HEADS = text("select distinct on (chain) chain, sequence, digest from batches order by chain, sequence desc")
 
 
+def lock(connection: Connection, ids: Iterable[UUID]) -> Cursor:
+    """Lock these accounts and their held counterparts, in id order (the one lock order); what `put` takes."""
+    (wanted,) = _account_ids.arrays(("id",), (list(ids),))
+    return send(connection, _LOCK, (wanted, wanted))
+
+
+def put(locked: Cursor, state: State) -> None:
+    """Put locked accounts into the state."""
+    for account in account_rows.nouns(locked.fetchall()):
+        state.put(account)
+
+
 def load(connection: Connection, ids: Iterable[UUID], state: State) -> None:
-    """Lock these accounts and their held counterparts, in id order (the one lock order); put them into the state."""
-    wanted = list(ids)
-    if wanted:
-        for row in connection.execute(_LOCK, {"ids": wanted}).mappings():
-            state.put(account_rows.noun(dict(row)))
+    """`lock` and `put`."""
+    put(lock(connection, ids), state)
 
 
 def read(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, Account]:
@@ -155,13 +170,26 @@ def write(
     touched: Sequence[Account],
     new: Sequence[Entry],
     place: tuple[int, int],
-) -> None:
+) -> tuple[str, ...]:
     """Insert opened accounts, set what changes of touched ones, append the entries of batch `place` = (chain,
-    sequence).
+    sequence). The entries' arrays, for the digest.
     """
     account_rows.insert(connection, opened)
     account_rows.update(connection, touched, columns=_CHANGING)
-    entry_rows.insert(connection, new, beside=[(*place, position) for position in range(len(new))])
+    if not new:
+        return ()
+    arrays = _entry_rows.arrays(ENTRY_COLUMNS, by_column(new, ENTRY_COLUMNS))
+    beside = _entry_rows.arrays(_PLACED[-3:], ([place[0]] * len(new), [place[1]] * len(new), range(len(new))))
+    _entry_rows.insert_arrays(connection, _PLACED, (*arrays, *beside))
+    return arrays
+
+
+def write_batch(
+    connection: Connection, place: tuple[int, int], digest: bytes, counts: tuple[int, int], recorded_at: datetime
+) -> None:
+    """Register batch `place` = (chain, sequence) with its digest and its `counts` = (entries, events)."""
+    row = dict(zip(_batch_columns, (*place, digest, *counts, recorded_at), strict=True))
+    _batch_rows.insert(connection, [row])
 
 
 def open_chain(connection: Connection, opened_at: datetime) -> tuple[int, bytes]:

@@ -1,6 +1,8 @@
 """The batch: one transaction for many requests.
 
-Load under lock, fold `decide` over them in order, write set-based, commit.
+Load under lock, fold `decide` over them in order, write set-based, commit. Whatever the number of requests, the
+database is waited for once to lock accounts and tell which keys it knows, once for all writes and the commit, and for
+what stages load of their own.
 
 A batch of n gives the same facts as n batches of one. What fails for reasons outside (deadlock, lost connection) is
 tried again a bounded number of times; the idempotency keys make that safe even when the error came at COMMIT. What
@@ -9,6 +11,7 @@ fails by a bug rolls back, runs one by one, and costs only the culprit: it is an
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,15 +22,15 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Column, Connection, DateTime, Engine, Table, Text, Uuid
 
-from engine.database.connections import is_duplicate, is_transient
+from engine.database.connections import is_duplicate, is_transient, pipelined
 from engine.database.nouns import NounRows
 from engine.database.tables import metadata
-from engine.ledger import rules
+from engine.ledger import chain, rules
 from engine.ledger import store as ledger
 from engine.ledger.model import Account, Entry
 from engine.runtime import idempotency, journal, outbox, timers
 from engine.runtime.stage import Outside, Stage, Submission
-from engine.vocabulary.decision import Answer, Decision, Message, State, TimerFired
+from engine.vocabulary.decision import Answer, Decision, Message, N, State, TimerFired
 from engine.vocabulary.identifiers import derive_id
 from engine.vocabulary.responses import ResponseCode
 
@@ -75,7 +78,9 @@ class _Fold:
 
     entries: list[Entry] = field(default_factory=list)
     events: list[journal.Recorded] = field(default_factory=list)
-    changed: dict[tuple[type, UUID], Any] = field(default_factory=dict)
+    # Of each kind the numbers of the identifiers of nouns that are new, and of nouns that were there and changed.
+    new: defaultdict[type, set[int]] = field(default_factory=lambda: defaultdict(set))
+    changed: defaultdict[type, set[int]] = field(default_factory=lambda: defaultdict(set))
     timers: list[Any] = field(default_factory=list)
     fired: list[TimerFired] = field(default_factory=list)
     messages: list[tuple[Stage, Message]] = field(default_factory=list)
@@ -144,13 +149,12 @@ class Writer:
             place = place.tb_next
         where = "" if place is None else f"{place.tb_frame.f_globals.get('__name__')}:{place.tb_lineno}"
         told = f"{type(error).__name__} at {where}" + (f": {error}" if isinstance(error, AssertionError) else "")
+        at = self._now()
         log.error("request set aside", stage=culprit.stage.name, key=str(culprit.key), error=told)
-        seen = idempotency.Seen(
-            culprit.key, culprit.stage.name, type(culprit.request).__name__, b"", culprit.now, answer
-        )
+        seen = idempotency.Seen.of(culprit, b"", answer, at)
         with self._engine.begin() as connection:
             if not idempotency.known(connection, [culprit.key]):
-                idempotency.write(connection, [seen], {}, self._now())
+                idempotency.write(connection, [seen], {}, at)
                 connection.execute(
                     set_aside.insert(),
                     {
@@ -168,69 +172,42 @@ class Writer:
     def _written(self, submissions: Sequence[Submission]) -> Written:
         prepared = self._prepared(submissions)
         prints = self._outside.hsm.fingerprint([one.fingerprint_material for one in submissions])
-        fingerprints = {one.key: printed for one, printed in reversed(list(zip(submissions, prints, strict=True)))}
+        # Of requests with one key the first counts; the others hear what it hears.
+        first: dict[UUID, tuple[Submission, Any, bytes]] = {}
+        for asked in zip(submissions, prepared, prints, strict=True):
+            first.setdefault(asked[0].key, asked)
+        fold = _Fold()
         with self._engine.connect() as connection:
             place, previous = self._place(connection)
-            known = idempotency.known(connection, [one.key for one in submissions])
-            fresh: dict[UUID, Submission] = {}
-            for one in submissions:
-                if one.key not in known:
-                    fresh.setdefault(one.key, one)
-            state = self._loaded(connection, list(fresh.values()), prepared)
-            held = state.keys()
-            fold = _Fold()
-            for one in fresh.values():
-                self._decided(state, one, prepared[id(one)], fold)
+            state, known = self._loaded(connection, first)
+            fresh = [asked for key, asked in first.items() if key not in known] if known else list(first.values())
+            for one, facts, _ in fresh:
+                self._decided(state, one, facts, fold)
             if fresh:
-                at = self._now()
-                self._write(connection, state, held, fold, place=place, at=at)
-                idempotency.write(
-                    connection,
-                    [
-                        idempotency.Seen(
-                            key, one.stage.name, type(one.request).__name__, fingerprints[key], one.now, fold.own[key]
-                        )
-                        for key, one in fresh.items()
-                    ],
-                    {key: answer for key, answer in fold.answered.items() if key not in fresh},
-                    at,
-                )
-                batch_digest = journal.digest(previous, fold.entries, fold.events)
-                connection.execute(
-                    ledger.batches.insert(),
-                    {
-                        "chain": place[0],
-                        "sequence": place[1],
-                        "digest": batch_digest,
-                        "entry_count": len(fold.entries),
-                        "event_count": len(fold.events),
-                        "recorded_at": at,
-                    },
-                )
-                connection.commit()
-                self._chain = (*place, batch_digest)
+                self._chain = (*place, self._write(connection, state, fold, fresh, place=place, previous=previous))
         answers: list[tuple[Submission, Answer | None]] = []
         for one, printed in zip(submissions, prints, strict=True):
-            if (earlier := known.get(one.key)) is not None:
-                same = earlier.fingerprint in (printed, b"")
-                answers.append((one, earlier.answer if same else Answer(KEY_REUSED, (KEY_REUSED,))))
-            elif fingerprints[one.key] == printed:
-                answers.append((one, fold.own[one.key]))
-            else:
+            earlier = known.get(one.key) if known else None
+            if (first[one.key][2] if earlier is None else earlier.fingerprint or printed) != printed:
                 answers.append((one, Answer(KEY_REUSED, (KEY_REUSED,))))
+            else:
+                answers.append((one, fold.own[one.key] if earlier is None else earlier.answer))
         due = [change.due_at for change in fold.timers if hasattr(change, "due_at")]
         return Written(
             answers, fold.answered, fold.messages, len(fold.events), min(due, default=None), len(fold.queued)
         )
 
-    def _prepared(self, submissions: Sequence[Submission]) -> dict[int, Any]:
-        prepared: dict[int, Any] = {}
+    def _prepared(self, submissions: Sequence[Submission]) -> list[Any]:
+        by_stage: dict[str, list[int]] = {}
+        for at, one in enumerate(submissions):
+            by_stage.setdefault(one.stage.name, []).append(at)
+        prepared: list[Any] = [None] * len(submissions)
         for stage in self._stages:
-            own = [one for one in submissions if one.stage is stage]
-            if own:
-                facts = stage.prepare(self._outside, [one.request for one in own])
-                prepared.update((id(one), fact) for one, fact in zip(own, facts, strict=True))
-        assert len(prepared) == len(submissions), "a submission names a stage that this writer does not have"
+            if places := by_stage.pop(stage.name, None):
+                facts = stage.prepare(self._outside, [submissions[at].request for at in places])
+                for at, fact in zip(places, facts, strict=True):
+                    prepared[at] = fact
+        assert not by_stage, "a submission names a stage that this writer does not have"
         return prepared
 
     def _place(self, connection: Connection) -> tuple[tuple[int, int], bytes]:
@@ -241,34 +218,45 @@ class Writer:
         number, sequence, previous = self._chain
         return (number, sequence + 1), previous
 
-    def _loaded(self, connection: Connection, fresh: Sequence[Submission], prepared: Mapping[int, Any]) -> State:
+    def _loaded(
+        self, connection: Connection, first: Mapping[UUID, tuple[Submission, Any, bytes]]
+    ) -> tuple[State, dict[UUID, idempotency.Known]]:
         state = State()
         accounts: set[UUID] = set()
-        by_stage: list[tuple[Stage, list[Any]]] = []
-        for stage in self._stages:
-            own = [prepared[id(one)] for one in fresh if one.stage is stage]
-            if own:
-                by_stage.append((stage, own))
-                accounts |= stage.load(connection, own, state)
-        ledger.load(connection, accounts, state)
+        by_name: dict[str, list[Any]] = {}
+        for one, facts, _ in first.values():
+            by_name.setdefault(one.stage.name, []).append(facts)
+        by_stage = [(stage, by_name[stage.name]) for stage in self._stages if stage.name in by_name]
+        for stage, own in by_stage:
+            accounts |= stage.load(connection, own, state)
+        # Keys are asked for under the locks: who waited for one behind another copy of its request finds the answer.
+        with pipelined(connection):
+            locked = ledger.lock(connection, accounts) if accounts else None
+            asked = idempotency.ask(connection, list(first))
+        if locked is not None:
+            ledger.put(locked, state)
         for stage, own in by_stage:
             stage.recheck(connection, own, state)
-        return state
+        return state, idempotency.told(asked)
 
     def _decided(self, state: State, one: Submission, prepared: Any, fold: _Fold) -> None:
         decision = one.stage.decide(state, prepared, one.now)
-        evolve(state, decision)
-        entries = rules.post(state, one.key, decision.postings, one.now)
-        fold.entries.extend(entries)
-        fold.events.extend(journal.recorded(one.key, decision.events, one.now))
         for event in decision.events:
-            subject = event.subject
-            assert isinstance(subject, Account) or type(subject) in self._tables, (
-                f"no table for {type(subject).__name__}"
-            )
-            fold.changed[type(subject), subject.id] = None
-        for entry in entries:
-            fold.changed[Account, entry.debit] = fold.changed[Account, entry.credit] = None
+            subject, kind = event.subject, type(event.subject)
+            assert kind is Account or kind in self._tables, f"no table for {kind.__name__}"
+            number = subject.id.int
+            if number not in fold.new[kind]:
+                (fold.changed if number in state.of(kind) else fold.new)[kind].add(number)
+        evolve(state, decision)
+        if decision.events:
+            fold.events.extend(journal.recorded(one.key, decision.events, one.now))
+        if decision.postings:
+            entries = rules.post(state, one.key, decision.postings, one.now)
+            fold.entries.extend(entries)
+            touched = fold.changed[Account]
+            for entry in entries:
+                touched.add(entry.debit.int)
+                touched.add(entry.credit.int)
         if isinstance(one.request, TimerFired):
             fold.fired.append(one.request)
         fold.timers.extend(decision.timers)
@@ -290,26 +278,42 @@ class Writer:
         self,
         connection: Connection,
         state: State,
-        held: frozenset[tuple[type, UUID]],
         fold: _Fold,
+        fresh: Sequence[tuple[Submission, Any, bytes]],
         *,
         place: tuple[int, int],
-        at: datetime,
-    ) -> None:
-        by_kind: dict[type, tuple[list[Any], list[Any]]] = {}
-        for kind, identifier in sorted(fold.changed, key=lambda one: one[1]):
-            new, changed = by_kind.setdefault(kind, ([], []))
-            (changed if (kind, identifier) in held else new).append(state.need(kind, identifier))
-        for kind, rows in self._tables.items():
-            if kind in by_kind:
-                new, changed = by_kind[kind]
-                rows.insert(connection, new)
-                rows.update(connection, changed)
-        opened, touched = by_kind.get(Account, ([], []))
-        ledger.write(connection, opened, touched, fold.entries, place)
-        journal.write(connection, fold.events, place)
-        timers.write(connection, fold.fired, fold.timers)
-        outbox.write(connection, fold.queued, at)
+        previous: bytes,
+    ) -> bytes:
+        """Write all and commit; the batch's digest. The database works on what has been sent while the rest is made."""
+        at = self._now()
+        with pipelined(connection):
+            for kind, rows in self._tables.items():
+                rows.insert(connection, _nouns(state, kind, fold.new[kind]))
+                rows.update(connection, _nouns(state, kind, fold.changed[kind]))
+            opened = fold.new[Account]
+            touched = fold.changed[Account] - opened
+            entry_arrays = ledger.write(
+                connection, _nouns(state, Account, opened), _nouns(state, Account, touched), fold.entries, place
+            )
+            event_arrays = journal.write(connection, fold.events, place)
+            timers.write(connection, fold.fired, fold.timers)
+            outbox.write(connection, fold.queued, at)
+            idempotency.write(
+                connection,
+                [idempotency.Seen.of(one, printed, fold.own[one.key], at) for one, _, printed in fresh],
+                {key: answer for key, answer in fold.answered.items() if key not in fold.own},
+                at,
+            )
+            digest = chain.digest(previous, entry_arrays, event_arrays)
+            ledger.write_batch(connection, place, digest, (len(fold.entries), len(fold.events)), at)
+            connection.commit()
+        return digest
+
+
+def _nouns(state: State, kind: type[N], numbers: set[int]) -> list[N]:
+    """The nouns of these numbers, in order of their identifiers: the order in which everybody writes."""
+    held = state.of(kind)
+    return [held[number] for number in sorted(numbers)]
 
 
 def evolve(state: State, decision: Decision) -> State:

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Column, Connection, DateTime, LargeBinary, Table, Text, Uuid, text
+from sqlalchemy import Column, Connection, DateTime, LargeBinary, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 
-from engine.database.bulk import Rows
+from engine.database.bulk import Rows, canonical_json
+from engine.database.connections import Cursor
 from engine.database.tables import metadata
+from engine.runtime.stage import Submission
 from engine.vocabulary.decision import Answer
 
 requests = Table(
@@ -27,7 +31,6 @@ requests = Table(
     Column("answered_at", DateTime(timezone=True)),
 )
 _rows = Rows(requests)
-_KNOWN = text("select id, fingerprint, answer from requests where id = any(:ids)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +41,40 @@ class Known:
     answer: Answer | None
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A key to be recorded."""
+class Seen(NamedTuple):
+    """A key to be recorded: a row, in the order of the columns named like this."""
 
-    key: UUID
+    id: UUID
     stage: str
     kind: str
     fingerprint: bytes
+    code: str | None
+    answer: str | None
     first_seen_at: datetime
-    answer: Answer | None
+    answered_at: datetime | None
+
+    @classmethod
+    def of(cls, asked: Submission, fingerprint: bytes, answer: Answer | None, at: datetime) -> Seen:
+        """A submission's key, with the answer given `at` that time (None: still open)."""
+        stage, kind = asked.stage.name, type(asked.request).__name__
+        if answer is None:
+            return cls(asked.key, stage, kind, fingerprint, None, None, asked.now, None)
+        return cls(asked.key, stage, kind, fingerprint, answer.code, _text(answer), asked.now, at)
+
+
+def ask(connection: Connection, keys: Sequence[UUID]) -> Cursor:
+    """Ask which of these keys have been seen; what `told` takes."""
+    return _rows.select(connection, keys, columns=("id", "fingerprint", "answer"))
+
+
+def told(asked: Cursor) -> dict[UUID, Known]:
+    """The keys that have been seen."""
+    return {key: Known(bytes(printed), answer_of(answer)) for key, printed, answer in asked.fetchall()}
 
 
 def known(connection: Connection, keys: Sequence[UUID]) -> dict[UUID, Known]:
     """Which of these keys have been seen."""
-    found = connection.execute(_KNOWN, {"ids": list(keys)})
-    return {row.id: Known(bytes(row.fingerprint), answer_of(row.answer)) for row in found}
+    return told(ask(connection, keys))
 
 
 def write(connection: Connection, seen: Sequence[Seen], answered: Mapping[UUID, Answer], at: datetime) -> None:
@@ -61,33 +82,32 @@ def write(connection: Connection, seen: Sequence[Seen], answered: Mapping[UUID, 
     before.
     """
     if seen:
-        ordered = sorted(seen, key=lambda one: one.key)
-        _rows.insert(
-            connection,
-            [
-                {
-                    "id": one.key,
-                    "stage": one.stage,
-                    "kind": one.kind,
-                    "fingerprint": one.fingerprint,
-                    "code": None if one.answer is None else one.answer.code,
-                    "answer": None if one.answer is None else answer_json(one.answer),
-                    "first_seen_at": one.first_seen_at,
-                    "answered_at": None if one.answer is None else at,
-                }
-                for one in ordered
-            ],
-        )
+        ordered = sorted(seen, key=_number)
+        _rows.insert_columns(connection, Seen._fields, zip(*ordered, strict=True))
     if answered:
         _rows.update(
             connection,
             [
-                {"id": key, "code": answer.code, "answer": answer_json(answer), "answered_at": at}
+                {"id": key, "code": answer.code, "answer": _text(answer), "answered_at": at}
                 for key, answer in sorted(answered.items())
             ],
             key=("id",),
             columns=("code", "answer", "answered_at"),
         )
+
+
+def _number(seen: Seen) -> int:
+    return seen.id.int
+
+
+def _text(answer: Answer) -> str:
+    return canonical_json(answer_json(answer)) if answer.facts else _plain_text(answer.code, answer.reasons)
+
+
+@lru_cache(1024)
+def _plain_text(code: str, reasons: tuple[str, ...]) -> str:
+    """Without facts there are few answers, given again and again."""
+    return canonical_json(answer_json(Answer(code, reasons)))
 
 
 def answer_json(answer: Answer) -> dict[str, object]:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import BigInteger, Column, Connection, DateTime, Index, Integer, SmallInteger, Table, Text, Uuid
 
-from engine.database.bulk import Rows, canonical_json
+from engine.database.bulk import Rows, canonical_json, fields_of
 from engine.database.tables import metadata
 from engine.ledger import chain
-from engine.ledger.model import Entry
-from engine.vocabulary.events import Event
+from engine.vocabulary.events import Event, Noun
 
 events = Table(
     "events",
@@ -36,9 +34,11 @@ events = Table(
 _rows = Rows(events)
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """One event as it is written.
+_PLACED = (*chain.EVENT_COLUMNS, "chain", "sequence", "position")
+
+
+class Recorded(NamedTuple):
+    """One event as it is written, in the order of `chain.EVENT_COLUMNS`.
 
     `snapshot` is canonical JSON text, kept as text so that its digest never depends on a database's spelling.
     """
@@ -53,6 +53,9 @@ class Recorded:
     occurred_at: datetime
 
 
+assert Recorded._fields == chain.EVENT_COLUMNS
+
+
 def recorded(request_id: UUID, happened: Sequence[Event], occurred_at: datetime) -> list[Recorded]:
     """The events of one decision as rows."""
     return [
@@ -63,31 +66,22 @@ def recorded(request_id: UUID, happened: Sequence[Event], occurred_at: datetime)
             type(event.subject).__name__,
             event.subject.id,
             " ".join(event.reasons),
-            canonical_json(asdict(event.subject)),  # type: ignore[call-overload]
+            canonical_json(_fields_of(event.subject)),
             occurred_at,
         )
         for line, event in enumerate(happened)
     ]
 
 
-def write(connection: Connection, rows: Sequence[Recorded], place: tuple[int, int]) -> None:
-    """Append the events of batch `place` = (chain, sequence)."""
-    if rows:
-        number, sequence = place
-        _rows.insert(
-            connection,
-            [{**_mapping(row), "chain": number, "sequence": sequence, "position": at} for at, row in enumerate(rows)],
-        )
+def write(connection: Connection, rows: Sequence[Recorded], place: tuple[int, int]) -> tuple[str, ...]:
+    """Append the events of batch `place` = (chain, sequence). Their arrays, for the digest."""
+    if not rows:
+        return ()
+    arrays = _rows.arrays(chain.EVENT_COLUMNS, zip(*rows, strict=True))
+    beside = _rows.arrays(_PLACED[-3:], ([place[0]] * len(rows), [place[1]] * len(rows), range(len(rows))))
+    _rows.insert_arrays(connection, _PLACED, (*arrays, *beside))
+    return arrays
 
 
-def digest(previous: bytes, entries: Sequence[Entry], rows: Sequence[Recorded]) -> bytes:
-    """The batch's digest over both, as they are about to be written."""
-    return chain.digest(
-        previous,
-        (chain.line_of(chain.ENTRY_COLUMNS, _mapping(entry)) for entry in entries),
-        (chain.line_of(chain.EVENT_COLUMNS, _mapping(row)) for row in rows),
-    )
-
-
-def _mapping(row: Recorded | Entry) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in row.__slots__}
+def _fields_of(subject: Noun) -> dict[str, Any]:
+    return {name: getattr(subject, name) for name in fields_of(type(subject))}

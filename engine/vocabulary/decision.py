@@ -6,10 +6,11 @@ never changes it; `evolve` (runtime) folds a decision into it, so that request n
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 from uuid import UUID
 
 from engine.vocabulary.events import Event, Noun
@@ -100,19 +101,25 @@ class Decision:
 
 
 class State:
-    """The nouns of one batch, by kind and identifier, and by the other fields that a noun's `ALSO_BY` names."""
+    """The nouns of one batch, by kind and identifier, and by the other fields that a noun's `ALSO_BY` names.
+
+    Identifiers are looked up by their number: the hash of an `int` is made in C, that of a `UUID` in Python.
+    """
 
     __slots__ = ("_also_by", "_nouns")
 
     def __init__(self, nouns: Iterable[Noun] = ()) -> None:
-        self._nouns: dict[tuple[type, UUID], Noun] = {}
+        self._nouns: defaultdict[type, dict[int, Any]] = defaultdict(dict)
         self._also_by: dict[tuple[type, str, object], UUID] = {}
         for noun in nouns:
             self.put(noun)
 
     def get(self, kind: type[N], identifier: UUID | None) -> N | None:
         """The noun, or None where there is none (yet)."""
-        return None if identifier is None else cast("N | None", self._nouns.get((kind, identifier)))
+        if identifier is None:
+            return None
+        found: N | None = self._nouns[kind].get(identifier.int)
+        return found
 
     def need(self, kind: type[N], identifier: UUID) -> N:
         """The noun; its absence is a bug of `load`."""
@@ -127,15 +134,15 @@ class State:
     def put(self, noun: Noun) -> None:
         """Keep this version of the noun."""
         kind = type(noun)
-        self._nouns[kind, noun.id] = noun
+        self._nouns[kind][noun.id.int] = noun
         for name in kind.ALSO_BY:
             if (value := getattr(noun, name)) is not None:
                 self._also_by[kind, name, value] = noun.id
 
-    def keys(self) -> frozenset[tuple[type, UUID]]:
-        """Kind and identifier of every noun held at this moment."""
-        return frozenset(self._nouns)
+    def of(self, kind: type[N]) -> dict[int, N]:
+        """The nouns of a kind that are held, by the number of their identifier, as they stand now and will stand."""
+        return self._nouns[kind]
 
     def all(self, kind: type[N]) -> list[N]:
         """Every noun of a kind that is held, in order of loading."""
-        return [cast("N", noun) for (held, _), noun in self._nouns.items() if held is kind]
+        return list(self._nouns[kind].values())

@@ -9,9 +9,10 @@ The fingerprint is stored as a keyed MAC, never as a plain hash: card numbers ar
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cache
 from hashlib import blake2b
 from operator import attrgetter
 from typing import Any
@@ -59,10 +60,17 @@ def fingerprint_material(rule: KeyRule, request: Any) -> bytes:
 
 
 def _joined(scope: str, names: tuple[str, ...], request: Any) -> bytes:
-    return "\x1f".join((scope, *(_text(attrgetter(name)(request)) for name in names))).encode()
+    return "\x1f".join((scope, *[_text(read(request)) for read in _readers(names)])).encode()
+
+
+@cache
+def _readers(names: tuple[str, ...]) -> tuple[Callable[[Any], Any], ...]:
+    return tuple(map(attrgetter, names))
 
 
 def _text(value: Any) -> str:
+    if type(value) is str:
+        return value
     if isinstance(value, Pan):
         return value.clear
     assert not isinstance(value, Secret), "secrets are no part of keys or fingerprints"

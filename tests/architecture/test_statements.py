@@ -16,8 +16,9 @@ from tests.simulation.played import PlayedDay
 SET_UP = ("engine/database", "benchmarks")
 """Migrations, the opening of institutions, and what measures other programs: none of it is on the hot path."""
 EXPECTED = (
-    "select * from accounts where id = any(%s) or id = any(array(select held_id from accounts where id = any(%s)"
-    " and held_id is not null)) order by id for update",
+    "insert into batches (chain, sequence, digest, entry_count, event_count, recorded_at)"
+    " select unnest(%s::integer[]), unnest(%s::bigint[]), unnest(%s::bytea[]), unnest(%s::integer[]),"
+    " unnest(%s::integer[]), unnest(%s::timestamptz[])",
     "select id, recipient, body, attempts from outbox where due_at <= %s order by due_at, id limit %s"
     " for update skip locked",
 )

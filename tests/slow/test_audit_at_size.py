@@ -17,7 +17,9 @@ from sqlalchemy import Connection, text
 from api.audit import MOST
 from api.settings import Settings
 from api.system import MEMBERS, OUR_BANK, System, role_secret
+from engine.database.bulk import Rows, by_column
 from engine.database.connections import Database
+from engine.database.tables import metadata
 from engine.ledger import chain
 from engine.ledger.chart import EQUITY
 from tests.conftest import OPENED_AT
@@ -105,8 +107,8 @@ def _fill(connection: Connection) -> None:
         connection.execute(text(statement))
     previous = chain.GENESIS
     for first in range(1, ENTRIES // BATCH + 1, PAGE):
-        entries = _lines(connection, "entries", chain.ENTRY_COLUMNS, first)
-        events = _lines(connection, "events", chain.EVENT_COLUMNS, first)
+        entries = _arrays(connection, "entries", chain.ENTRY_COLUMNS, first)
+        events = _arrays(connection, "events", chain.EVENT_COLUMNS, first)
         for sequence in range(first, first + PAGE):
             previous = chain.digest(previous, entries[sequence], events[sequence])
             connection.execute(
@@ -115,12 +117,13 @@ def _fill(connection: Connection) -> None:
             )
 
 
-def _lines(connection: Connection, table: str, columns: tuple[str, ...], first: int) -> dict[int, list[bytes]]:
-    lines: defaultdict[int, list[bytes]] = defaultdict(list)
+def _arrays(connection: Connection, table: str, columns: tuple[str, ...], first: int) -> dict[int, tuple[str, ...]]:
+    lines: defaultdict[int, list[dict[str, object]]] = defaultdict(list)
     statement = text(f"select * from {table} where sequence between :first and :last order by sequence, position")
     for row in connection.execute(statement, {"first": first, "last": first + PAGE - 1}).mappings():
-        lines[row["sequence"]].append(chain.line_of(columns, dict(row)))
-    return lines
+        lines[row["sequence"]].append(dict(row))
+    rows = Rows(metadata.tables[table])
+    return {sequence: rows.arrays(columns, by_column(own, columns)) for sequence, own in lines.items()}
 
 
 def audited(installation: Installation, institution: str) -> tuple[int, str, int]:

@@ -190,7 +190,7 @@ def _close(state: State, request: CloseAccount) -> Decision:
     if any(part.balance_minor for part in parts):
         return Decision(answer=_answer(PostingOutcome.ACCOUNT_NOT_EMPTY))
     return Decision(
-        events=tuple(AccountClosed(subject=replace(part, closed=True)) for part in parts), answer=_answer(_OK)
+        events=tuple(AccountClosed(subject=part._replace(closed=True)) for part in parts), answer=_answer(_OK)
     )
 
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -34,7 +35,6 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import DBAPIError
 
 from engine.database.bulk import Rows
 from engine.database.connections import Database, is_duplicate, sqlstate
@@ -150,7 +150,7 @@ def test_new_rows_are_told_from_those_that_exist(connection: Connection) -> None
 
 def test_an_existing_key_is_a_duplicate(connection: Connection) -> None:
     rows.insert(connection, [thing(1)])
-    with pytest.raises(DBAPIError) as problem:
+    with pytest.raises(psycopg.Error) as problem:
         rows.insert(connection, [thing(2), thing(1)])
     assert is_duplicate(problem.value)
 
@@ -178,14 +178,14 @@ def test_no_rows_means_no_statement() -> None:
 
 
 def test_a_text_too_long_is_refused_not_cut(connection: Connection) -> None:
-    with pytest.raises(DBAPIError) as problem:
+    with pytest.raises(psycopg.Error) as problem:
         rows.insert(connection, [thing(1, code="long")])
     assert sqlstate(problem.value) == "22001"
 
 
 @pytest.mark.parametrize("wrong", [{"big": 1.5}, {"rate": 1.5}, {"more": {"a": 0.1}}, {"at": datetime(2026, 3, 2)}])
 def test_floats_and_times_without_zone_are_refused(connection: Connection, wrong: dict[str, Any]) -> None:
-    with pytest.raises((AssertionError, DBAPIError)):
+    with pytest.raises((AssertionError, psycopg.Error)):
         rows.insert(connection, [thing(1, **wrong)])
 
 
@@ -206,6 +206,6 @@ def test_locked_rows_are_waited_for(database: Database, institution: Callable[..
         assert locked.lock(first, [1]) == [{"id": 1}]
         assert locked.read(second, [1, 2]) == [{"id": 1}, {"id": 2}]
         second.execute(text("set local lock_timeout = 1"))
-        with pytest.raises(DBAPIError) as problem:
+        with pytest.raises(psycopg.Error) as problem:
             locked.lock(second, [2, 1])
         assert sqlstate(problem.value) == "55P03"

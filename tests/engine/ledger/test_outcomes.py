@@ -63,11 +63,11 @@ GOOD = Case(_account("payer"), _account("payee"), move(available("payer"), avail
 
 
 def _payer(case: Case, **changes: object) -> Case:
-    return case if case.payer is None else replace(case, payer=replace(case.payer, **changes))  # type: ignore[arg-type]
+    return case if case.payer is None else replace(case, payer=case.payer._replace(**changes))  # type: ignore[arg-type]
 
 
 def _payee(case: Case, **changes: object) -> Case:
-    return case if case.payee is None else replace(case, payee=replace(case.payee, **changes))  # type: ignore[arg-type]
+    return case if case.payee is None else replace(case, payee=case.payee._replace(**changes))  # type: ignore[arg-type]
 
 
 WRONG: dict[Outcome, Callable[[Case], Case]] = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -201,8 +200,8 @@ def test_a_chain_stands_exactly_if_each_of_its_journals_would_after_the_ones_bef
     assert answer.code == (PostingOutcome.OK if failed is None else codes[failed])
     if failed is None:
         assert _accounts(chained.state) == _accounts(alone.state)
-        assert [replace(entry, line=0, request_id=REQUEST) for entry in chained.entries] == [
-            replace(entry, line=0, request_id=REQUEST) for entry in alone.entries
+        assert [entry._replace(line=0, request_id=REQUEST) for entry in chained.entries] == [
+            entry._replace(line=0, request_id=REQUEST) for entry in alone.entries
         ]
     else:
         assert _accounts(chained.state) == _accounts(_book().state)
