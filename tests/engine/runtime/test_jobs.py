@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import threading
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -17,7 +23,7 @@ from engine.processor import Processor
 from engine.runtime.files import Files
 from engine.runtime.jobs import Job, JobContext, Scheduler, Step
 from engine.vocabulary.errors import BezantError
-from tests.engine.runtime import purse
+from tests.engine.runtime import purse, scheduling
 from tests.engine.runtime.purse import OpenPurse, Pay
 from tests.world import HandClock, open_institution_for_tests, processor_of
 
@@ -168,3 +174,32 @@ def test_a_person_cannot_run_a_job_before_those_it_builds_on(bank: Bank) -> None
         scheduler.run("second", date, START + DAY)
     assert bank.balance("bob") == 0
     assert [scheduler.run(name, date, START + DAY).job for name in ("first", "second")] == ["first", "second"]
+
+
+def test_two_schedulers_that_die_in_their_steps_run_each_job_once(bank: Bank, database_url: str) -> None:
+    """Two processes live through one week and die again and again; whoever lives or comes back goes on."""
+    name, folder = bank.institution.name, bank.folder
+
+    def lives(deaths: Sequence[int]) -> list[int]:
+        """One after the other; each dies in its step of that number, if it comes to that. How they ended."""
+        return [
+            subprocess.run(
+                [sys.executable, "-m", "tests.engine.runtime.scheduling", name, str(folder), str(death)],
+                input=database_url + "\n",
+                text=True,
+                check=False,
+                cwd=Path(__file__).parents[3],
+            ).returncode
+            for death in deaths
+        ]
+
+    with ThreadPoolExecutor(2) as threads:
+        ended = list(threads.map(lives, ([1, 2, 5, 0], [2, 3, 4, 0])))
+    assert {*ended[0], *ended[1]} == {-signal.SIGKILL, 0} and sum(ended[0] + ended[1]) <= -4 * signal.SIGKILL
+    scheduler = scheduling.scheduler_of(bank.database, name, folder, lambda: None)
+    scheduler.run_due(scheduling.START + scheduling.WEEK)
+    runs = scheduler.history(100)
+    assert Counter(run.job for run in runs) == {"morning": 7, "evening": 7}
+    assert len({(run.job, run.business_date) for run in runs}) == 14
+    assert all(run.finished_at is not None and run.counts == {"first": 1, "second": 1} for run in runs)
+    assert bank.balance("bob") == 28
