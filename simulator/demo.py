@@ -23,6 +23,7 @@ from simulator.chance import Chance
 from simulator.day import BEGINS_AT, PlannedPayment, Scenario, plan
 from simulator.faults import FaultPlan, Level
 from simulator.figures import Figures, Told
+from simulator.opening import require_test_world
 from simulator.playing import Record, play
 from simulator.population import populate
 from simulator.proofs import prove_books, prove_world
@@ -42,10 +43,11 @@ Elapsed = Callable[[], float]
 def fresh_system(settings: Settings, database: str = DATABASE) -> Iterator[System]:
     """An installation that begins anew: a database of its own, empty, and an empty folder for its files.
 
-    What an earlier run left there is gone. Raises `DatabaseUnavailable` while another run is using it.
+    What an earlier run left there is gone. Raises `DatabaseUnavailable` while another run is using it, `BezantError`
+    outside the test world.
     """
+    require_test_world(settings)
     if settings.database_url is None:
-        settings.data_folder.mkdir(parents=True, exist_ok=True)
         with EmbeddedServer(settings.data_folder / "postgresql") as url:
             yield from _begun(settings, url, database)
     else:

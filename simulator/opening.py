@@ -8,8 +8,10 @@ from typing import Any, Final
 from uuid import UUID
 
 from api.members import NETWORK, OUR_ACQUIRER, SETTLEMENT_BANK
+from api.settings import Settings
 from api.system import MEMBERS, Seat
 from engine.accounts.model import OpenCustomer
+from engine.crypto.keys import is_test_key
 from engine.merchants.model import OpenMerchant
 from engine.savings.model import OpenSavings
 from engine.vocabulary.decision import Answer
@@ -24,6 +26,12 @@ SAVINGS_RATE_BPS: Final = 425
 
 Execute = Callable[[Iterable[Any]], Sequence[Answer | None]]
 """A processor's `execute`."""
+
+
+def require_test_world(settings: Settings) -> None:
+    """Raises `BezantError` under a master key of one's own: anybody may know a simulated world's cards and keys."""
+    if not is_test_key(settings.master_key_bytes()):
+        raise BezantError("The test world lives under the test master key: unset BEZANT_MASTER_KEY to have it.")
 
 
 def open_books(

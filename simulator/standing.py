@@ -17,7 +17,7 @@ from api.members import NETWORK, OUR_ACQUIRER
 from api.settings import Settings
 from api.system import MEMBERS, System
 from engine.crypto.hsm import SoftwareHsm
-from engine.crypto.keys import is_test_key, pair_name, zone_key_of_test_world
+from engine.crypto.keys import pair_name, zone_key_of_test_world
 from engine.database.institutions import Institution
 from engine.vocabulary.errors import BezantError
 from engine.vocabulary.identifiers import Pan
@@ -29,7 +29,7 @@ from gateways.iso8583.matching import TERMINAL_KEY
 from gateways.iso8583.messages import to_fields
 from gateways.iso8583.specifications import TERMINAL
 from simulator.chance import Chance
-from simulator.opening import open_books
+from simulator.opening import open_books, require_test_world
 from simulator.plastic import Plastic, personalise
 from simulator.population import ACCOUNT_RANGES, CardState, Kind, Person, Population, populate
 from simulator.terminals import (
@@ -76,7 +76,7 @@ def townspeople() -> Population:
 
 def holders(settings: Settings, population: Population) -> Iterator[Holder]:
     """Who has a card that works. Raises `BezantError` outside the test world."""
-    _require_test_world(settings)
+    require_test_world(settings)
     for bank in ACCOUNT_RANGES:
         hsm = SoftwareHsm(bank, settings.master_key_bytes())
         for person in population.of(bank):
@@ -90,7 +90,7 @@ def settle_town(system: System, population: Population) -> Mapping[str, UUID]:
 
     Returns the customers of our banks by handle. Raises `BezantError` outside the test world.
     """
-    _require_test_world(system.settings)
+    require_test_world(system.settings)
     system.prepare()
     clock = WorldClock(system.database.owner())
     at = clock.now()
@@ -128,7 +128,7 @@ def presented(settings: Settings, pan: str | None, expiry: str | None, pin: str 
 
 def terminal(settings: Settings, terminal_id: str | None, clock: MachineClock) -> Terminal:
     """One of the town's terminals, the first of the first shop if none is named. Raises `BezantError`."""
-    _require_test_world(settings)
+    require_test_world(settings)
     shops = {one: shop for shop in townspeople().shops for one in shop.terminals if shop.kind is not Kind.ONLINE}
     chosen = terminal_id or next(iter(shops))
     if chosen not in shops:
@@ -178,8 +178,3 @@ async def _played(conversation: Conversation, asker: Asker, clock: MachineClock,
 
 def _whole(system: System, member: Institution) -> Duty:
     return Duty(member, system.role_of(member).host, jobs=True)
-
-
-def _require_test_world(settings: Settings) -> None:
-    if not is_test_key(settings.master_key_bytes()):
-        raise BezantError("The test world lives under the test master key: unset BEZANT_MASTER_KEY to have it.")

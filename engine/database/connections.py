@@ -129,7 +129,7 @@ class Database:
 
         Opens nothing yet. Raises `DatabaseUnavailable` when the URL is not one of PostgreSQL's.
         """
-        self._owner_url = _postgresql_url(owner_url)
+        self._owner_url = postgresql_url(owner_url)
         self._role_secret = role_secret
         self._on_statement = on_statement
         self._engines: dict[str | None, Engine] = {}
@@ -151,7 +151,7 @@ class Database:
             if name in self._engines:
                 return self._engines[name]
         login_role, database_url = self._home(name)
-        url = _postgresql_url(database_url) if database_url else self._owner_url
+        url = postgresql_url(database_url) if database_url else self._owner_url
         with self._lock:
             return self._engine(
                 name, url.set(username=login_role, password=self.role_password(login_role)), prepare_threshold=0
@@ -195,7 +195,7 @@ class Database:
                 connect_args={"prepare_threshold": prepare_threshold},
             )
             event.listen(engine, "connect", _keep_more_prepared)
-            event.listen(engine, "handle_error", _say_unavailable(url), retval=True)
+            say_unavailable(engine)
             if (told := self._on_statement) is not None:
                 event.listen(engine, "before_cursor_execute", lambda *arguments: told(arguments[2]))
                 event.listen(engine, "connect", lambda _, record: record.info.update(told=told))
@@ -207,7 +207,10 @@ def _keep_more_prepared(connection: Any, _record: object) -> None:
     connection.prepared_max = PREPARED_STATEMENTS
 
 
-def _say_unavailable(url: URL) -> Callable[[ExceptionContext], Exception | None]:
+def say_unavailable(engine: Engine) -> None:
+    """Have a failure to connect raised as `DatabaseUnavailable`, whose text holds no password."""
+    url = engine.url
+
     def said(context: ExceptionContext) -> Exception | None:
         # Only a failure to connect has no connection. One that breaks in use stays the driver's error, for its
         # SQLSTATE.
@@ -226,10 +229,11 @@ def _say_unavailable(url: URL) -> Callable[[ExceptionContext], Exception | None]
             "see that it runs and accepts this role, or point BEZANT_DATABASE_URL at another server."
         )
 
-    return said
+    event.listen(engine, "handle_error", said, retval=True)
 
 
-def _postgresql_url(given: str) -> URL:
+def postgresql_url(given: str) -> URL:
+    """The URL for our driver. Raises `DatabaseUnavailable` when it is not one of PostgreSQL's."""
     try:
         url = make_url(given)
     except (ArgumentError, ValueError):
