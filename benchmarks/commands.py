@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from api.commands.options import JsonFile
 from engine.vocabulary.errors import BezantError
 
 bench_commands = typer.Typer()
@@ -21,7 +21,7 @@ NAMES = ("ledger",)
 @bench_commands.command("bench")
 def bench(
     name: Annotated[str, typer.Argument(help=f"Which: {', '.join(NAMES)}.")],
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write the result to this file, too.")] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Measure how fast something is, against a peer on the same machine."""
     if name not in NAMES:

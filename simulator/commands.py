@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from api.commands.options import JsonFile
 from simulator.faults import Level
 
 LARGEST_DAY = 10_000
@@ -20,7 +21,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="The same seed plays the same world.")] = 7,
     payments: Annotated[int, typer.Option(min=1, max=LARGEST_DAY, help="How many card payments the day has.")] = 1_500,
     faults: Annotated[Level, typer.Option(help="How much goes wrong on the wires.")] = Level.USUAL,
-    json: Annotated[Path | None, typer.Option(help="Write the figures here, for machines.")] = None,
+    json: JsonFile = None,
 ) -> None:
     """Play one simulated business day and the following settlement, and prove every book of it."""
     import asyncio
@@ -33,12 +34,9 @@ def demo(
     from api.hosts import SWITCH_INTERVAL_S
     from api.logs import set_up_logs
     from api.settings import load_settings
-    from engine.vocabulary.errors import BezantError
     from simulator.demo import demonstrate, fresh_system
     from simulator.screen import screen
 
-    if json is not None and not json.parent.is_dir():
-        raise BezantError(f"There is no folder {json.parent} to write the figures to.")
     began = monotonic()
     console = Console(highlight=False)
     if not console.is_terminal:

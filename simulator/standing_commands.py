@@ -122,11 +122,14 @@ async def _up(system: System, settings: Settings, console: Console, status: Stat
         is_well = await town.becomes_well(stop)
         status.stop()
         if is_well:
-            console.print(*_welcome(settings, population, customers))
+            # Not cut at the screen's edge, nor broken there: a token is for copying.
+            console.print(*_welcome(settings, population, customers), crop=False)
         await town.until(stop)
 
 
-def _welcome(settings: Settings, population: Population, customers: Mapping[str, UUID]) -> Iterator[Table | Text]:
+def _welcome(
+    settings: Settings, population: Population, customers: Mapping[str, UUID]
+) -> Iterator[Table | Group | Text]:
     """Where everything is, and whose cards and tokens there are."""
     from api.members import OUR_BANK
     from api.tokens import Tokens
@@ -149,13 +152,14 @@ def _welcome(settings: Settings, population: Population, customers: Mapping[str,
         plastic, person = holder.plastic, holder.person
         cards.add_row(plastic.pan.clear, plastic.expiry, plastic.pin, plastic.cvv2, person.bank, f"@{person.handle}")
     yield cards
-    bearers = Table("Whose", box=None, title="Tokens for HTTP", title_justify="left", show_header=False)
-    bearers.add_column("Token", overflow="fold")
+    bearers = {}
     for shop in [shop for shop in population.shops if shop.kind is Kind.ONLINE][:SHOWN_SHOPS]:
-        bearers.add_row(f"{shop.name} ({shop.merchant_id})", tokens.of_merchant(shop.merchant_id))
+        bearers[f"{shop.name} ({shop.merchant_id})"] = tokens.of_merchant(shop.merchant_id)
     for person in population.of(OUR_BANK)[:SHOWN_SHOPS]:
-        bearers.add_row(f"@{person.handle}", tokens.of_customer(customers[person.handle]))
-    yield bearers
+        bearers[f"@{person.handle}"] = tokens.of_customer(customers[person.handle])
+    widest = max(map(len, bearers))
+    lines = [f" {whose:{widest}}  {token}" for whose, token in bearers.items()]
+    yield Group(Text("Tokens for HTTP", style="table.title"), Text("\n".join(lines), no_wrap=True, overflow="ignore"))
     yield Text("Try: bezant pos purchase --amount 12.34. Ctrl-C ends it.")
 
 

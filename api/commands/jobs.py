@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -30,12 +30,14 @@ def listed(institution: Whose = None) -> None:
         for seat in seats:
             for job, due_at in seat.scheduler.due_after(clock.now()):
                 place = (seat.institution.name, job.name, job.at, seat.institution.time_zone)
-                table.add_row(*place, f"{due_at:%Y-%m-%d %H:%M}")
+                table.add_row(*place, f"{due_at.astimezone(UTC):%Y-%m-%d %H:%M}")
     Console(highlight=False).print(table)
 
 
 @commands.command("history")
-def history(institution: Whose = None, most: Annotated[int, typer.Option(help="How many of each.")] = 20) -> None:
+def history(
+    institution: Whose = None, most: Annotated[int, typer.Option(min=1, help="How many of each.")] = 20
+) -> None:
     """Show the runs, newest first: what each counted, and what is still open."""
     table = Table("Institution", "Job", "Business date", "State", "Counts", box=None)
     with _seated(institution) as (seats, _clock):

@@ -80,8 +80,9 @@ async def _serve(system: System, host: HostName, name: str | None) -> None:
             # Timers send messages: they are fired where the wires are.
             duties = [
                 Duty(one, None, ticks=system.role_of(one).host is None, jobs=True)
-                for one in map(system.institution, [one.name for one in system.institutions()])
-                if name in (None, one.name)
+                for one in map(
+                    system.institution, [one.name for one in system.institutions()] if name is None else [name]
+                )
             ]
             if not duties:
                 raise BezantError("There is no institution to run jobs for: `bezant institutions setup` opens some.")

@@ -411,5 +411,7 @@ class Dialler:
 
 def _words(error: Exception) -> str:
     """The system's words for its error, without addresses or numbers."""
+    if isinstance(error, socket.gaierror):
+        return str(error.strerror).lower()
     number = getattr(error, "errno", None)
     return os.strerror(number).lower() if isinstance(number, int) and number > 0 else type(error).__name__

@@ -98,6 +98,13 @@ def test_jobs_are_listed_with_their_local_times(bezant: Run) -> None:
     assert status == 0
     lines = {line.split()[1]: line.split() for line in shown.splitlines()[1:]}
     assert lines["hold-expiry"][2:4] == ["21:00", "America/New_York"]
+    assert lines["hold-expiry"][-1] in ("01:00", "02:00"), "in UTC, in summer and in winter"
+
+
+def test_a_history_of_nothing_is_no_question(bezant: Run) -> None:
+    status, _, error = bezant("jobs", "history", "--most", "-1")
+    assert (status, error.count("\n")) == (2, 1)
+    assert "--most" in error
 
 
 def test_a_job_runs_once_for_a_date_that_is_due(bezant: Run, owner: Database) -> None:
@@ -142,6 +149,7 @@ def test_the_audit_proves_every_book_and_names_what_contradicts(bezant: Run, own
     [
         (("issuer", "--institution", "acquirer"), "acquirer has the role acquirer and cannot be served as issuer"),
         (("issuer", "--institution", "nobank"), "There is no institution 'nobank'"),
+        (("jobs", "--institution", "nobank"), "There is no institution 'nobank'"),
     ],
 )
 def test_who_cannot_be_served_is_told_in_one_line(bezant: Run, words: tuple[str, ...], reason: str) -> None:
@@ -157,6 +165,18 @@ def test_a_database_that_does_not_answer_is_one_sentence(bezant: Run, monkeypatc
     assert (status, error.count("\n")) == (1, 1)
     assert "PostgreSQL at 127.0.0.1:1 does not let bezant in" in error
     assert "geheim" not in error
+
+
+def test_a_data_folder_that_cannot_be_is_one_sentence(
+    bezant: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.delenv("BEZANT_DATABASE_URL")
+    monkeypatch.setenv("BEZANT_DATA_FOLDER", str(tmp_path / "file"))
+    for words in (("institutions", "list"), ("demo",)):
+        status, _, error = bezant(*words)
+        assert (status, error.count("\n")) == (1, 1)
+        assert "Choose a data folder that you own" in error
 
 
 def test_tables_that_are_too_old_are_named_with_what_to_do(bezant: Run, owner: Database) -> None:

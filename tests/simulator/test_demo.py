@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 import typer
+from pydantic import SecretStr
 from rich.console import Console
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 
+from api import cli
 from api.settings import Settings
 from api.system import System
 from engine.database.connections import Database, DatabaseUnavailable
@@ -137,9 +139,44 @@ def test_a_proof_that_fails_is_named_and_makes_the_command_fail(
     assert [name for name, holds in told["proofs"].items() if not holds] == list(told["findings"]) == [failing.name]
 
 
-def test_a_folder_that_is_not_there_is_told_before_anything_is_played(tmp_path: Path) -> None:
-    with pytest.raises(BezantError, match="There is no folder"):
-        commands.demo(json=tmp_path / "nowhere" / "a.json")
+@pytest.mark.parametrize("words", [("demo",), ("bench", "ledger")])
+@pytest.mark.parametrize(("file", "reason"), [("nowhere/a.json", "no such file or directory"), ("", "is a directory")])
+def test_figures_that_cannot_be_written_are_told_before_anything_is_done(
+    words: tuple[str, ...], file: str, reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run([*words, "--json", str(tmp_path / file)]) == 1
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", f"bezant: The figures cannot be written to {tmp_path / file}: {reason}.\n")
+
+
+def test_under_a_key_of_ones_own_there_is_no_world_to_play(settings: Settings) -> None:
+    own = settings.model_copy(update={"master_key": SecretStr("5a" * 32)})
+    with pytest.raises(BezantError, match="lives under the test master key"), fresh_system(own):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("postgresql://bezant:geheim@127.0.0.1:1/bezant", "127.0.0.1:1 does not let bezant in"),
+        ("postgresql://bezant:geheim@127.0.0.1:port/bezant", "is not one of PostgreSQL's"),
+        ("geheim", "is not one of PostgreSQL's"),
+    ],
+)
+def test_a_server_that_cannot_be_reached_is_told_without_its_password(url: str, reason: str) -> None:
+    with pytest.raises(DatabaseUnavailable, match=reason) as unavailable:
+        fresh_database(url, "bezant_nowhere")
+    assert "geheim" not in str(unavailable.value)
+
+
+def test_a_role_that_may_make_no_database_is_named(server_url: str) -> None:
+    owner = Database(server_url, b"secret")
+    with owner.owner().begin() as connection:
+        connection.exec_driver_sql("create role bezant_humble login password 'humble'")
+    owner.dispose()
+    humble = make_url(server_url).set(username="bezant_humble", password="humble")
+    with pytest.raises(DatabaseUnavailable, match="The role bezant_humble cannot make the database bezant_humbles"):
+        fresh_database(humble.render_as_string(hide_password=False), "bezant_humbles")
 
 
 def test_a_world_that_is_in_use_is_not_begun_anew(server_url: str) -> None:

@@ -36,7 +36,7 @@ def up(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         "BEZANT_DATABASE_URL": database_url,
         "BEZANT_DATA_FOLDER": str(tmp_path_factory.mktemp("up")),
         "BEZANT_LOG_LEVEL": "warning",
-        "COLUMNS": "160",
+        "COLUMNS": "80",
         **free_ports(),
     }
     with bezant_process(environment, "up") as running:
@@ -53,7 +53,7 @@ def up(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 @pytest.fixture
 def bezant(up: Up, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Runs a command beside it: status, output and errors."""
-    for name, value in up.environment.items():
+    for name, value in {**up.environment, "COLUMNS": "160"}.items():
         monkeypatch.setenv(name, value)
 
     def run(*words: str) -> tuple[int, str, str]:

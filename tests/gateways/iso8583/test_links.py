@@ -13,7 +13,7 @@ import pytest
 
 from engine.vocabulary.errors import FormatError
 from gateways.iso8583.framing import FrameReader, framed
-from gateways.iso8583.links import MAX_BACKLOG_BYTES, Dialler, Link, Listener, PeerUnreachable, PortBusy
+from gateways.iso8583.links import MAX_BACKLOG_BYTES, CannotListen, Dialler, Link, Listener, PeerUnreachable, PortBusy
 from gateways.iso8583.wires import Wires
 from tests.gateways.iso8583.world import START, Counted, Heard, World, play
 
@@ -345,6 +345,17 @@ def test_a_busy_port_is_said_in_one_sentence() -> None:
             f"port {port} on 127.0.0.1 is busy: stop the other program or choose another port with BEZANT_POS_PORT"
         )
         await listener.close()
+
+    assert play(story) == []
+
+
+def test_a_host_that_nobody_knows_is_said_in_one_sentence() -> None:
+    async def story(world: World) -> None:
+        listener = Listener(
+            "nowhere.invalid", 1, Site(), clock=world.clock, wires=world.wires, setting="BEZANT_POS_PORT"
+        )
+        with pytest.raises(CannotListen, match=r"^cannot listen on nowhere.invalid port 1: [a-z]+ [a-z -]+$"):
+            await listener.start()
 
     assert play(story) == []
 
