@@ -36,6 +36,10 @@ UNDEFINED_TABLE = "42P01"
 _TRANSIENT = frozenset({"40001", "40P01", "57P01", "57P02", "57P03"})
 _CONNECTION_EXCEPTION = "08"
 
+_REMEDY = "see that it runs and accepts this role, or point BEZANT_DATABASE_URL at another server"
+# Their passwords derive from the master key.
+_REMEDY_OF_LOGINS = "see that it runs, and that BEZANT_MASTER_KEY is the one that the institutions were opened under"
+
 
 class DatabaseUnavailable(BezantError):
     """The database cannot be reached. The message is one sentence or two for a user: what, where, what to do; no
@@ -195,7 +199,7 @@ class Database:
                 connect_args={"prepare_threshold": prepare_threshold},
             )
             event.listen(engine, "connect", _keep_more_prepared)
-            say_unavailable(engine)
+            say_unavailable(engine, _REMEDY if key is None else _REMEDY_OF_LOGINS)
             if (told := self._on_statement) is not None:
                 event.listen(engine, "before_cursor_execute", lambda *arguments: told(arguments[2]))
                 event.listen(engine, "connect", lambda _, record: record.info.update(told=told))
@@ -207,7 +211,7 @@ def _keep_more_prepared(connection: Any, _record: object) -> None:
     connection.prepared_max = PREPARED_STATEMENTS
 
 
-def say_unavailable(engine: Engine) -> None:
+def say_unavailable(engine: Engine, remedy: str = _REMEDY) -> None:
     """Have a failure to connect raised as `DatabaseUnavailable`, whose text holds no password."""
     url = engine.url
 
@@ -225,8 +229,7 @@ def say_unavailable(engine: Engine) -> None:
             .strip()
         )
         return DatabaseUnavailable(
-            f"PostgreSQL at {url.host}:{url.port or 5432} does not let {url.username} in ({reason}): "
-            "see that it runs and accepts this role, or point BEZANT_DATABASE_URL at another server."
+            f"PostgreSQL at {url.host}:{url.port or 5432} does not let {url.username} in ({reason}): {remedy}."
         )
 
     event.listen(engine, "handle_error", said, retval=True)

@@ -167,6 +167,14 @@ def test_a_database_that_does_not_answer_is_one_sentence(bezant: Run, monkeypatc
     assert "geheim" not in error
 
 
+def test_another_master_key_is_told_by_its_name(bezant: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    bezant("institutions", "setup")
+    monkeypatch.setenv("BEZANT_MASTER_KEY", "0f" * 32)
+    status, _, error = bezant("audit")
+    assert (status, error.count("\n")) == (1, 1)
+    assert "see that it runs, and that BEZANT_MASTER_KEY is the one" in error
+
+
 def test_a_data_folder_that_cannot_be_is_one_sentence(
     bezant: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
