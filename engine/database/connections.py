@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, TypeAlias
 
 import psycopg
@@ -106,13 +106,23 @@ def send(connection: Connection, statement: str, parameters: Sequence[object]) -
     return cursor.execute(statement, parameters)
 
 
-def pipelined(connection: Connection) -> AbstractContextManager[object]:
+@contextmanager
+def pipelined(connection: Connection) -> Iterator[None]:
     """What is sent within goes out without waiting for results, one round trip for all (libpq's pipeline mode).
 
     A failure is raised at the end, at a commit within, or when a result is fetched. SQLAlchemy's own statements may
     write in here, not read.
     """
-    return _driver(connection).pipeline()
+    driver = _driver(connection)
+    try:
+        with driver.pipeline():
+            yield
+    except BaseException:
+        # A COMMIT after a failure is skipped in a pipeline: the transaction stays open. SQLAlchemy takes it for ended
+        # and would hand it to the next user of the connection.
+        with suppress(psycopg.OperationalError):
+            driver.rollback()
+        raise
 
 
 def _driver(connection: Connection) -> psycopg.Connection[tuple[Any, ...]]:

@@ -91,6 +91,11 @@ class Model:
         self.journals: dict[str, Stood] = {}
         self.answered: dict[tuple[type, str], tuple[Request, Told]] = {}
 
+    @property
+    def histories(self) -> dict[UUID, list[Change]]:
+        """What happened to each account, in order."""
+        return {identifier: kept.changes for identifier, kept in self.accounts.items()}
+
     def ask(self, request: Request, now: datetime) -> Told:
         """The answer that is due; the model is changed as the book should be."""
         key = type(request), request.reference

@@ -15,6 +15,8 @@ from engine.database.connections import (
     UnknownInstitution,
     is_duplicate,
     is_transient,
+    pipelined,
+    send,
     sqlstate,
 )
 
@@ -50,6 +52,22 @@ def test_a_second_row_of_a_key_is_a_duplicate(database: Database) -> None:
     assert is_duplicate(problem)
     assert not is_transient(problem)
     assert problem.orig is not None and is_duplicate(problem.orig), "as the driver raises it, too"
+
+
+@pytest.mark.parametrize("after", range(4))
+def test_a_failure_among_pipelined_statements_leaves_nothing_to_the_next_user(database: Database, after: int) -> None:
+    with database.owner().begin() as connection:
+        connection.execute(text("create table if not exists pipelined_rows (id int primary key)"))
+    for _ in range(2):
+        with database.owner().connect() as connection, pytest.raises((DBAPIError, psycopg.Error)) as problem:
+            connection.execute(text("delete from pipelined_rows"))
+            with pipelined(connection):
+                for number in ("1", "1", *(str(9 + more) for more in range(after))):
+                    send(connection, "insert into pipelined_rows values (%s)", (number,))
+                connection.commit()
+        assert is_duplicate(problem.value)
+        with database.owner().connect() as connection:
+            assert connection.execute(text("select count(*) from pipelined_rows")).scalar() == 0
 
 
 def test_other_errors_have_no_state() -> None:
