@@ -24,6 +24,7 @@ from engine.vocabulary.money import format_minor
 from gateways.iso8583.describe import Line, describe, render_text
 from gateways.iso8583.messages import to_fields
 from gateways.iso8583.specifications import SIMNET, TERMINAL
+from issuer.cards.numbers import card_number
 from simulator.auditor import Auditor
 from simulator.chance import Chance
 from simulator.day import BEGINS_AT, FIRST_PAYMENT_AT, Day, PlannedPayment, Scenario
@@ -38,7 +39,6 @@ from simulator.population import (
     Person,
     Population,
     Shop,
-    pan_in,
 )
 from simulator.story import Step, everything
 from simulator.terminals import Receipt
@@ -52,7 +52,9 @@ _FILES: Final = text(
     " order by name"
 )
 
-_CARD: Final = CardPlan(pan=pan_in(ACCOUNT_RANGES[OUR_BANK], 10_001), expiry="2812", state=CardState.ACTIVE, pin="4711")
+_CARD: Final = CardPlan(
+    pan=card_number(ACCOUNT_RANGES[OUR_BANK], 10_001), expiry="2812", state=CardState.ACTIVE, pin="4711"
+)
 _PERSON: Final = Person(
     bank=OUR_BANK, handle="ada", name="Ada Park", opening_minor=50_000, savings_minor=None, cards=(_CARD,)
 )

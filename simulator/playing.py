@@ -10,12 +10,13 @@ from typing import Final
 from api.members import OUR_BANK
 from engine.vocabulary.decision import Answer
 from engine.vocabulary.money import Money
+from issuer.cards.numbers import card_number
 from simulator.auditor import Auditor
 from simulator.day import BEGINS_AT, ENDS_AT, Day, PlannedPayment, PlannedTransfer, Scenario
 from simulator.faults import Fate, FaultPlan
 from simulator.people import People
 from simulator.plastic import Plastic, other_pin
-from simulator.population import ACCOUNT_RANGES, ASSET, UNKNOWN_RANGE, Kind, Population, pan_in
+from simulator.population import ACCOUNT_RANGES, ASSET, UNKNOWN_RANGE, Kind, Population
 from simulator.terminals import (
     Conversation,
     Entry,
@@ -159,8 +160,8 @@ def _in_hand(plastic: Plastic, planned: PlannedPayment) -> Plastic:
         case Scenario.WRONG_CVV | Scenario.WRONG_CVV2:
             return plastic.counterfeit()
         case Scenario.UNKNOWN_CARD:
-            return replace(plastic, pan=pan_in(ACCOUNT_RANGES[planned.person.bank], _FIRST_UNISSUED))
+            return replace(plastic, pan=card_number(ACCOUNT_RANGES[planned.person.bank], _FIRST_UNISSUED))
         case Scenario.UNKNOWN_RANGE:
-            return replace(plastic, pan=pan_in(UNKNOWN_RANGE, _FIRST_UNISSUED))
+            return replace(plastic, pan=card_number(UNKNOWN_RANGE, _FIRST_UNISSUED))
         case _:
             return plastic

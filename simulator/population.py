@@ -14,7 +14,8 @@ from unicodedata import normalize
 
 from faker import Faker
 
-from engine.vocabulary.identifiers import Pan, luhn_complete
+from engine.vocabulary.identifiers import Pan
+from issuer.cards.numbers import card_number
 from simulator.chance import Chance
 
 ASSET: Final = "USD"
@@ -162,11 +163,6 @@ def populate(chance: Chance, acquirer_id: str = "200001") -> Population:
     )
 
 
-def pan_in(account_range: str, sequence: int) -> Pan:
-    """The card number of 16 digits that an account range (eight digits) and a sequence number make (ISO/IEC 7812-1)."""
-    return Pan(luhn_complete(f"{account_range}{sequence:07d}"))
-
-
 def _people(faker: Faker, rng: Random, bank: str, number: int) -> Iterable[Person]:
     states = [state for state, how_many in TROUBLED.items() for _ in range(how_many)]
     savers = SAVERS if bank == "bank" else 0
@@ -188,7 +184,7 @@ def _people(faker: Faker, rng: Random, bank: str, number: int) -> Iterable[Perso
 def _card(rng: Random, bank: str, sequence: int, state: CardState) -> CardPlan:
     expiry = EXPIRED if state is CardState.EXPIRED else f"{rng.randrange(27, 31):02d}{rng.randrange(1, 13):02d}"
     return CardPlan(
-        pan=pan_in(ACCOUNT_RANGES[bank], sequence), expiry=expiry, state=state, pin=f"{rng.randrange(10_000):04d}"
+        pan=card_number(ACCOUNT_RANGES[bank], sequence), expiry=expiry, state=state, pin=f"{rng.randrange(10_000):04d}"
     )
 
 

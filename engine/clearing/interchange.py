@@ -12,13 +12,11 @@ were present) and copy none.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
 from engine.vocabulary.messages import REFUND, Presentment
-from engine.vocabulary.money import round_half_even
 
 SIX_DECIMALS = Decimal("0.000001")
 
@@ -115,11 +113,3 @@ def business_of(mcc: str) -> Business:
 def funding_of(pan: str) -> Funding:
     """Debit or credit, by the account range that a clear card number lies in."""
     return Funding.CREDIT if pan.startswith(CREDIT_RANGES) else Funding.DEBIT
-
-
-def rounding_leg(exacts: Iterable[Decimal]) -> int:
-    """The exact sum rounded once, less the sum of each rounded by itself, both half to even: minor units, either
-    sign.
-    """
-    every = list(exacts)
-    return round_half_even(sum(every, Decimal(0))) - sum(map(round_half_even, every))

@@ -43,7 +43,6 @@ SAVINGS = 2110
 NETWORK_PAYABLE = 2200
 INTEREST_ACCRUED = 2300
 MERCHANT_PAYABLE = 2400
-PAYOUTS_IN_TRANSIT = 2410
 BANK_DEPOSIT = 2500
 EQUITY = 3000
 INTERCHANGE_INCOME = 4100
@@ -68,7 +67,6 @@ CHART: dict[int, ChartLine] = {
         ChartLine(NETWORK_PAYABLE, "network payable", Side.CREDIT),
         ChartLine(INTEREST_ACCRUED, "interest accrued", Side.CREDIT),
         ChartLine(MERCHANT_PAYABLE, "merchant payable", Side.CREDIT),
-        ChartLine(PAYOUTS_IN_TRANSIT, "payouts in transit", Side.CREDIT, 0),
         ChartLine(BANK_DEPOSIT, "bank deposit", Side.CREDIT),
         ChartLine(EQUITY, "equity", Side.CREDIT),
         ChartLine(INTERCHANGE_INCOME, "interchange income", Side.CREDIT),

@@ -228,9 +228,3 @@ def payout_instructions(
         )
         for asset, of_asset in lines.items()
     ]
-
-
-def read_breaks(connection: Connection) -> list[SettlementBreak]:
-    """Every disagreement that is kept, oldest first."""
-    rows = connection.execute(settlement_breaks.select().order_by("business_date", "id")).mappings()
-    return [break_rows.noun({**row}) for row in rows]

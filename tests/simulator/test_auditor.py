@@ -9,13 +9,14 @@ import pytest
 
 from engine.vocabulary.money import Money
 from engine.vocabulary.responses import ResponseCode
+from issuer.cards.numbers import card_number
 from simulator.auditor import Auditor
 from simulator.auditor_books import Books, compare, expected_books
 from simulator.chance import Chance
 from simulator.day import Day, PlannedPayment, PlannedTransfer, Scenario
 from simulator.faults import Action, Fate, FaultKind, FaultPlan, Injected, Level, Wire
 from simulator.plastic import Plastic
-from simulator.population import CardPlan, CardState, Kind, Person, Population, Shop, pan_in
+from simulator.population import CardPlan, CardState, Kind, Person, Population, Shop
 from simulator.terminals import (
     Conversation,
     Entry,
@@ -38,7 +39,7 @@ PATIENCE = timedelta(seconds=45)
 
 def person(handle: str, sequence: int, state: CardState = CardState.ACTIVE, bank: str = "bank") -> Person:
     prefix = {"bank": "40000100", "northbank": "51000200"}[bank]
-    card = CardPlan(pan=pan_in(prefix, sequence), expiry="2809", state=state, pin="4711")
+    card = CardPlan(pan=card_number(prefix, sequence), expiry="2809", state=state, pin="4711")
     return Person(
         bank=bank, handle=handle, name=handle, opening_minor=10_000, savings_minor=None, cards=(card,)
     )  # fmt: skip

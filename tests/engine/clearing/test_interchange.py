@@ -18,12 +18,11 @@ from engine.clearing.interchange import (
     business_of,
     interchange,
     network_fee,
-    rounding_leg,
 )
 from engine.clearing.reference import acquirer_reference_number
 from engine.vocabulary.identifiers import Pan, luhn_valid
 from engine.vocabulary.messages import Presentment
-from engine.vocabulary.money import Money, round_half_even
+from engine.vocabulary.money import Money
 
 DEBIT_CARD = Pan("4000010000000004")
 CREDIT_CARD = Pan("5100020000000008")
@@ -81,19 +80,6 @@ def test_a_refund_turns_interchange_round_and_pays_the_same_fee(amount: int, mcc
     refund = replace(item, processing_code="200000")
     assert interchange(refund) == -interchange(item) < 0
     assert network_fee(refund) == network_fee(item) > 0
-
-
-@given(st.lists(st.integers(1, 10**9), max_size=50))
-def test_the_rounding_leg_is_what_rounding_each_item_leaves_over(amounts: list[int]) -> None:
-    exacts = [interchange(replace(PURCHASE, amount=Money(amount, "USD"), pan=CREDIT_CARD)) for amount in amounts]
-    assert sum(map(round_half_even, exacts)) + rounding_leg(exacts) == round_half_even(sum(exacts, Decimal(0)))
-
-
-def test_items_of_half_a_minor_unit_leave_a_leg_of_either_sign() -> None:
-    assert rounding_leg([Decimal("0.500000")] * 4) == 2
-    assert rounding_leg([Decimal("1.500000")] * 4) == -2
-    assert rounding_leg([Decimal("-0.500000")] * 4) == -2
-    assert rounding_leg([]) == 0
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,12 @@ from typing import Any
 from sqlalchemy import text
 
 from engine.acquirer import ACQUIRER_PROOFS, acquirer_jobs
-from engine.clearing.interchange import interchange, network_fee, rounding_leg
+from engine.clearing.interchange import interchange, network_fee
 from engine.database.connections import Database
 from engine.ledger.audit import LEDGER_PROOFS
 from engine.ports import ClearingFormat
 from engine.runtime.files import Files
 from engine.runtime.jobs import JobRun, Scheduler
-from engine.settlement.store import read_breaks
 from engine.vocabulary.files import FileTotals
 from engine.vocabulary.identifiers import Pan
 from engine.vocabulary.messages import REFUND, AuthorizationRequest, Presentment
@@ -124,7 +123,7 @@ class Day:
             interchange_booked_minor=booked[0],
             network_fee_exact=f"{exact[1]:.6f}",
             network_fee_booked_minor=booked[1],
-            rounding_minor=sum(map(rounding_leg, costs)),
+            rounding_minor=sum(booked) - sum(round_half_even(cost) for each in costs for cost in each),
             net_position_minor=sum(sold) - sum(refunded) + sum(booked),
         )
         report = replace(report, **changes)
@@ -173,7 +172,8 @@ class Day:
     def reasons(self) -> list[str]:
         """The disagreements kept."""
         with self.acquirer.processor.engine.connect() as connection:
-            return [one.reason for one in read_breaks(connection)]
+            breaks = "select reason from acquirer_breaks order by business_date, id"
+            return list(connection.execute(text(breaks)).scalars())
 
     def through_clearing(self) -> list[Presentment]:
         """To the end of the evening, everything confirmed."""
