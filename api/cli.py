@@ -1,7 +1,7 @@
 """The command line, `bezant`: where commands come together and where errors become one sentence.
 
 A command raises `BezantError` for what a person can put right, and never prints a trace.
-Exit status: 0 done, 1 not done, 2 wrong arguments, 130 interrupted.
+Exit status: 0 done, 1 not done (whatever a command refuses), 2 a command line that cannot be read, 130 interrupted.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from api.settings import Settings
 from api.system import MEMBERS, Seat
 from engine.accounts.model import OpenCustomer
 from engine.crypto.keys import is_test_key
+from engine.database.institutions import Institution
 from engine.merchants.model import OpenMerchant
 from engine.savings.model import OpenSavings
 from engine.vocabulary.decision import Answer
@@ -45,9 +46,7 @@ def open_books(
     """
     ids = {member.name: member.member_id for member in MEMBERS}
     settling = [member for member in MEMBERS if member.role in ("issuer", "acquirer")]
-    _ask(seats[NETWORK], [AdmitMember(one.member_id, one.name) for one in settling], "admitted")
-    ranges = [OpenAccountRange(prefix, ids[bank]) for bank, prefix in ACCOUNT_RANGES.items()]
-    _ask(seats[NETWORK], ranges, "opened")
+    admit(seats, settling, {prefix: ids[bank] for bank, prefix in ACCOUNT_RANGES.items()})
     deposits = {member.member_id: 0 for member in MEMBERS if member.role != "settlement_bank"}
     customers: dict[str, dict[str, UUID]] = {}
     for bank in ACCOUNT_RANGES:
@@ -57,8 +56,19 @@ def open_books(
             deposits[ids[bank]] = sum(person.opening_minor + (person.savings_minor or 0) for person in people)
     open_shops(seats[OUR_ACQUIRER].processor.execute, population.shops)
     deposits |= {deposit_of(shop): 0 for shop in population.shops}
-    _ask(seats[SETTLEMENT_BANK], [OpenDeposit(*deposit) for deposit in deposits.items()], "opened")
+    open_deposits(seats, deposits)
     return customers
+
+
+def admit(seats: Mapping[str, Seat], members: Iterable[Institution], ranges: Mapping[str, str]) -> None:
+    """Make these members of the network, and route each range of cards (by prefix) to its member (by member id)."""
+    _ask(seats[NETWORK], [AdmitMember(one.member_id, one.name) for one in members], "admitted")
+    _ask(seats[NETWORK], [OpenAccountRange(prefix, member_id) for prefix, member_id in ranges.items()], "opened")
+
+
+def open_deposits(seats: Mapping[str, Seat], deposits: Mapping[str, int]) -> None:
+    """Open deposits at the settlement bank, by reference (a member id, or `deposit_of`), with what they begin with."""
+    _ask(seats[SETTLEMENT_BANK], [OpenDeposit(*deposit) for deposit in deposits.items()], "opened")
 
 
 def open_people(execute: Execute, people: Sequence[Person], at: datetime) -> dict[str, UUID]:

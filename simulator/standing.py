@@ -13,7 +13,7 @@ from uuid import UUID
 
 from api.clock import MachineClock, WorldClock
 from api.hosts import Duty
-from api.members import NETWORK, OUR_ACQUIRER
+from api.members import NETWORK, OUR_ACQUIRER, SETTLEMENT_BANK
 from api.settings import Settings
 from api.system import MEMBERS, System
 from engine.crypto.hsm import SoftwareHsm
@@ -29,7 +29,8 @@ from gateways.iso8583.matching import TERMINAL_KEY
 from gateways.iso8583.messages import to_fields
 from gateways.iso8583.specifications import TERMINAL
 from simulator.chance import Chance
-from simulator.opening import open_books, require_test_world
+from simulator.network.members.model import OpenAccountRange
+from simulator.opening import admit, open_books, open_deposits, require_test_world
 from simulator.plastic import Plastic, personalise
 from simulator.population import ACCOUNT_RANGES, CardState, Kind, Person, Population, populate
 from simulator.terminals import (
@@ -98,6 +99,26 @@ def settle_town(system: System, population: Population) -> Mapping[str, UUID]:
     seats = {member.name: system.seat(member, clock=clock) for member in MEMBERS}
     customers = open_books(seats, population, at)
     return {handle: one for of_bank in customers.values() for handle, one in of_bank.items()}
+
+
+def admit_member(system: System, name: str, account_range: str | None, deposit: Money) -> None:
+    """Take an open institution into the network, route its cards to it, and open its deposit. Again changes nothing.
+
+    Raises `BezantError` for an institution that is none of those who settle, and for a range that is not its own.
+    """
+    institution, clock = system.institution(name), WorldClock(system.database.owner())
+    if institution.role not in ("issuer", "acquirer"):
+        raise BezantError(f"{name} is the {institution.role.replace('_', ' ')}: members are issuers and acquirers.")
+    seats = {one: system.seat(system.institution(one), clock=clock) for one in (NETWORK, SETTLEMENT_BANK)}
+    admit(seats, [institution], {})
+    if account_range is not None:
+        request = OpenAccountRange(account_range, institution.member_id)
+        (answer,) = seats[NETWORK].processor.execute([request])
+        if answer is None or answer.code != "opened":
+            raise BezantError(
+                f"The account range {account_range} cannot be {name}'s: it is another's, or no 6 to 8 digits."
+            )
+    open_deposits(seats, {institution.member_id: deposit.amount_minor})
 
 
 def duties(system: System) -> list[Duty]:

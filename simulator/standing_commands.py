@@ -1,4 +1,4 @@
-"""`bezant up`, `bezant seed`, `bezant pos`: the world standing, its people, and a terminal in it."""
+"""`bezant up`, `seed`, `network` and `pos`: the world standing, its people and members, and a terminal in it."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ SHOWN_SHOPS = 3
 commands = typer.Typer()
 pos = typer.Typer(help="A terminal of the standing world.", no_args_is_help=True)
 commands.add_typer(pos, name="pos")
+network = typer.Typer(help="The simulated card network's members.", no_args_is_help=True)
+commands.add_typer(network, name="network")
 
 
 @commands.command("up")
@@ -62,6 +64,34 @@ def seed() -> None:
         settle_town(system, population)
     people, shops = len(population.people), len(population.shops)
     Console(highlight=False, soft_wrap=True).print(f"The test world has {people} people and {shops} shops.")
+
+
+@network.callback()
+def _network() -> None:
+    """Keeps `admit` a word of its own."""
+
+
+@network.command("admit")
+def admit(
+    name: Annotated[str, typer.Argument(help="An issuer or acquirer that `bezant institutions add` has opened.")],
+    account_range: Annotated[
+        str | None, typer.Option(help="The first 6 to 8 digits of the cards that it issues.")
+    ] = None,
+    deposit: Annotated[str, typer.Option(help="What it brings to the settlement bank, in dollars.")] = "0.00",
+) -> None:
+    """Make an institution a member of the network, with a deposit at the settlement bank. Again changes nothing."""
+    from api.settings import load_settings
+    from api.system import opened
+    from engine.vocabulary.money import parse_amount
+    from simulator.standing import admit_member
+
+    try:
+        opening = parse_amount(deposit)
+    except ValueError as fault:
+        raise BezantError(f"--deposit: {fault}.") from None
+    with opened(load_settings()) as system:
+        admit_member(system, name, account_range, opening)
+    Console(highlight=False, soft_wrap=True).print(f"{name} is a member of the network and may sign on.")
 
 
 @pos.callback()

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 
 from api import cli
+from api.clock import MachineClock
 from api.settings import load_settings
 from api.tokens import Tokens
+from engine.vocabulary.messages import NetworkManagementRequest
+from gateways.asking import Asker
+from gateways.iso8583.matching import MANAGEMENT_KEY
+from gateways.iso8583.messages import to_fields
+from gateways.iso8583.specifications import SIMNET
 from simulator.population import Kind
 from simulator.standing import holders, townspeople
 from tests.api.processes import PORTS, bezant_process, free_ports
@@ -156,6 +164,51 @@ def test_its_books_are_proven_while_it_stands(bezant: Run) -> None:
 
 def test_seeding_it_again_changes_nothing(bezant: Run) -> None:
     assert bezant("seed")[:2] == (0, "The test world has 36 people and 24 shops.\n")
+
+
+def signed_on(member_id: str, port: str) -> str:
+    """DE 39 of the network's answer to a member's sign-on."""
+    clock = MachineClock()
+    request = to_fields(
+        NetworkManagementRequest(
+            stan="000001",
+            transmitted_at=clock.now().replace(microsecond=0),
+            information_code="001",
+            member_id=member_id,
+        )
+    )
+
+    async def asked() -> str:
+        asker = Asker(
+            "127.0.0.1",
+            int(port),
+            SIMNET,
+            key_elements=MANAGEMENT_KEY,
+            clock=clock,
+            timeout=timedelta(seconds=10),
+        )
+        await asker.open()
+        try:
+            return (await asker.ask(request))["39"]
+        finally:
+            await asker.close()
+
+    return asyncio.run(asked())
+
+
+def test_a_new_institution_signs_on_once_the_network_has_admitted_it(bezant: Run, up: Up) -> None:
+    port = up.environment["BEZANT_NETWORK_PORT"]
+    options = ("--member-id", "100009", "--role", "issuer", "--time-zone", "Europe/Berlin")
+    assert bezant("institutions", "add", "eastbank", *options)[0] == 0
+    assert signed_on("100009", port) == "92"
+    for _ in range(2):
+        status, shown, error = bezant("network", "admit", "eastbank", "--account-range", "40000900")
+        assert (status, error) == (0, "") and "may sign on" in shown
+    assert signed_on("100009", port) == "00"
+    status, _, error = bezant("network", "admit", "settlement")
+    assert (status, error.count("\n")) == (1, 1) and "members are issuers and acquirers" in error
+    status, _, error = bezant("network", "admit", "eastbank", "--account-range", "40000100")
+    assert (status, error.count("\n")) == (1, 1) and "The account range 40000100 cannot be eastbank's" in error
 
 
 def test_a_second_one_meets_a_busy_port_and_says_so(bezant: Run, up: Up) -> None:
