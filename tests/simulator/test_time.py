@@ -78,7 +78,9 @@ def test_actions_happen_at_their_instant_in_order_of_their_keys() -> None:
         done: list[tuple[datetime, str]] = []
         for minutes, key in ((2, "a"), (1, "z"), (1, "b"), (0, "x")):
             world.sequencer.at(
-                START + minutes * MINUTE, key, lambda key=key: done.append((world.clock.now(), key))  # type: ignore[misc]
+                START + minutes * MINUTE,
+                key,
+                lambda key=key: done.append((world.clock.now(), key)),  # type: ignore[misc]
             )
         await world.sequencer.run(START + 5 * MINUTE)
         assert done == [(START, "x"), (START + MINUTE, "b"), (START + MINUTE, "z"), (START + 2 * MINUTE, "a")]
