@@ -1,4 +1,8 @@
-"""The general ledger as a stage: for corrections, opening balances and whatever no other stage knows of."""
+"""The general ledger as a stage: accounts and journals for whatever no other stage knows of.
+
+It has accounts of its own in the institution's book, named apart, and moves no other stage's money: what a customer,
+a merchant or the network is owed is proven from that stage's nouns.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +16,14 @@ from engine.ledger.journals import store
 from engine.runtime.stage import Stage
 
 
+def general_book(institution: Institution) -> Book:
+    """The names that the general ledger's accounts and journals have within an institution's book."""
+    return Book(f"{institution.name}/general", institution.time_zone)
+
+
 def bookkeeping_stage(institution: Institution) -> Stage:
-    """Journals and accounts of any institution's book."""
-    book = Book(institution.name, institution.time_zone)
+    """Journals and accounts of the general ledger, in any institution's book."""
+    book = general_book(institution)
     return Stage(
         name="bookkeeping",
         keys=words.KEYS,

@@ -47,6 +47,8 @@ class PostingOutcome(StrEnum):
     ALREADY_CORRECTED = "already_corrected"
     POSTINGS_MISSING = "postings_missing"
     TOO_MANY_POSTINGS = "too_many_postings"
+    KEPT_BY_A_STAGE = "kept_by_a_stage"
+    """The account is another stage's (a customer's, a merchant's): its money moves by that stage alone."""
     AMOUNT_NOT_POSITIVE = "amount_not_positive"
     ACCOUNTS_ARE_THE_SAME = "accounts_are_the_same"
     CODE_UNKNOWN = "code_unknown"

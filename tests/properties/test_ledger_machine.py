@@ -21,11 +21,10 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from engine.bookkeeping import bookkeeping_stage
+from engine.bookkeeping import bookkeeping_stage, general_book
 from engine.database.connections import Database
 from engine.ledger import store
 from engine.ledger.audit import LEDGER_PROOFS
-from engine.ledger.book import Book
 from engine.ledger.chart import CUSTOMER_AVAILABLE, CUSTOMER_HELD, EQUITY
 from engine.ledger.history import Balance, StatementLine, balances_at, balances_on, statement
 from engine.ledger.journals.model import (
@@ -57,7 +56,7 @@ class Books:
         self.institution = open_institution_for_tests(database, "books", "910001", "issuer")
         self.database = database
         self.clock = HandClock()
-        self.book = Book(self.institution.name, self.institution.time_zone)
+        self.book = general_book(self.institution)
         self.sessions = [self.session() for _ in range(SESSIONS)]
         self.threads = ThreadPoolExecutor(SESSIONS)
 

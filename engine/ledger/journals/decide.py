@@ -1,9 +1,10 @@
 """The rules of the general ledger.
 
 Hard cases: a reference that is used already, by the same content or by other; a journal whose second posting is
-refused (nothing of it stands); a chain whose last journal is refused (nothing of it stands), or that uses one reference
-twice; a correction of what is not there, of what was corrected, of what came earlier in the same chain, of money that
-has left since; an account closed while something is held out of it, closed twice, opened twice.
+refused (nothing of it stands); a chain whose last journal is refused (nothing of it stands), or that uses one
+reference twice; an account that another stage keeps; a correction of what is not there, of what was corrected, of
+what came earlier in the same chain, of money that has left since; an account closed while something is held out of
+it, closed twice, opened twice.
 """
 
 from __future__ import annotations
@@ -49,7 +50,15 @@ def decide(book: Book, state: State, request: Request, now: datetime) -> Decisio
         case OpenAccount():
             return _open(book, state, request)
         case CloseAccount():
-            return _close(state, request)
+            return _close(book, state, request)
+
+
+def _is_own(book: Book, account: Account) -> bool:
+    """Whether the general ledger opened this account: its identifier follows from the ledger's own name.
+
+    Other stages prove what they keep by their own nouns; a journal between their accounts would break those proofs.
+    """
+    return account.id == book.account(account.code, account.asset, account.owner_id)
 
 
 def journal_id(book: Book, reference: str) -> UUID:
@@ -85,13 +94,21 @@ class _Drawn:
             return PostingOutcome.TOO_MANY_POSTINGS
         postings = postings_of(journal)
         for number, posting in enumerate(postings):
-            if (outcome := self._trial.take(posting)) is not _OK:
+            outcome = self._kept_elsewhere(posting) or self._trial.take(posting)
+            if outcome is not _OK:
                 self.refused_posting = number
                 return outcome
         self._new.put(journal)
         self.journals.append(journal)
         self.postings.extend(postings)
         return _OK
+
+    def _kept_elsewhere(self, posting: Posting) -> PostingOutcome | None:
+        for identifier in (posting.debit, posting.credit):
+            account = self._state.get(Account, identifier)
+            if account is not None and not _is_own(self._book, account):
+                return PostingOutcome.KEPT_BY_A_STAGE
+        return None
 
     def _drawn_up(self, asked: JournalRequest) -> Journal | None:
         identifier = journal_id(self._book, asked.reference)
@@ -178,10 +195,12 @@ def _open(book: Book, state: State, request: OpenAccount) -> Decision:
     return Decision(events=opened, answer=_answer(_OK, facts))
 
 
-def _close(state: State, request: CloseAccount) -> Decision:
+def _close(book: Book, state: State, request: CloseAccount) -> Decision:
     account = state.get(Account, request.account_id)
     if account is None:
         return Decision(answer=_answer(PostingOutcome.ACCOUNT_MISSING))
+    if not _is_own(book, account):
+        return Decision(answer=_answer(PostingOutcome.KEPT_BY_A_STAGE))
     if account.code in HELD_CODES:
         return Decision(answer=_answer(PostingOutcome.CODE_UNKNOWN))
     if account.closed:

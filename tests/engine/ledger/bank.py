@@ -8,12 +8,11 @@ from sqlalchemy import text
 
 from engine.bookkeeping import bookkeeping_stage
 from engine.database.connections import Database
-from engine.database.institutions import Institution
 from engine.ledger.audit import Proof
 from engine.ledger.journals.model import Request
 from engine.processor import Processor
 from engine.vocabulary.decision import Answer
-from tests.engine.ledger.books import BOOK, NOW
+from tests.engine.ledger.books import INSTITUTION, NOW
 from tests.world import HandClock, open_institution_for_tests, processor_of
 
 
@@ -23,7 +22,7 @@ class Bank:
     def __init__(self, database: Database, name: str) -> None:
         self.institution = open_institution_for_tests(database, name, f"member {name}", "issuer")
         # The same identifiers in every schema: those of the book in memory.
-        self._stage = bookkeeping_stage(Institution.named(BOOK.name, "the book", "issuer", BOOK.time_zone))
+        self._stage = bookkeeping_stage(INSTITUTION)
         self._database = database
         self.clock = HandClock(NOW)
         self.processor = self.another()

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from uuid import UUID
 
+from engine.bookkeeping import general_book
+from engine.database.institutions import Institution
 from engine.ledger import rules
-from engine.ledger.book import Book
 from engine.ledger.chart import CUSTOMER_AVAILABLE, CUSTOMER_HELD, SETTLEMENT_BANK
 from engine.ledger.journals.decide import decide
 from engine.ledger.journals.model import CloseAccount, OpenAccount, PostJournal, Request
@@ -17,7 +18,8 @@ from engine.vocabulary.decision import Answer, State
 from engine.vocabulary.identifiers import STATIC, derive_id
 from engine.vocabulary.postings import Posting
 
-BOOK = Book("firstbook", "UTC")
+INSTITUTION = Institution.named("firstbook", "the book", "issuer", "UTC")
+BOOK = general_book(INSTITUTION)
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 TODAY = date(2026, 3, 2)
 BANK_ID = BOOK.account(SETTLEMENT_BANK, "USD")

@@ -9,7 +9,7 @@ from itertools import combinations
 import pytest
 
 from engine.ledger import rules
-from engine.ledger.chart import CUSTOMER_HELD, SAVINGS
+from engine.ledger.chart import CUSTOMER_AVAILABLE, CUSTOMER_HELD, NETWORK_PAYABLE, SAVINGS
 from engine.ledger.journals.model import (
     MOST_POSTINGS,
     CloseAccount,
@@ -19,13 +19,14 @@ from engine.ledger.journals.model import (
     PostJournal,
     Request,
 )
-from engine.ledger.model import LARGEST_MINOR, Account
+from engine.ledger.model import LARGEST_MINOR, Account, new_account
 from engine.vocabulary.decision import State
 from engine.vocabulary.postings import Posting
 from engine.vocabulary.postings import PostingOutcome as Outcome
 from tests.engine.ledger.books import (
     BANK_ID,
     BANK_OPENING,
+    INSTITUTION,
     TODAY,
     BookInMemory,
     available,
@@ -200,6 +201,19 @@ def test_of_a_chain_the_refused_journal_has_its_own_outcome_and_the_others_are_l
     assert book.balance(available("ann")) == 100
 
 
+def test_what_another_stage_keeps_is_not_the_general_ledgers_to_move_or_close() -> None:
+    book = BookInMemory(STANDING)
+    wallet = new_account(INSTITUTION.name, CUSTOMER_AVAILABLE, "USD", owner("ann"))
+    promised = new_account(INSTITUTION.name, CUSTOMER_HELD, "USD", owner("ann"))
+    payable = new_account(INSTITUTION.name, NETWORK_PAYABLE, "USD")
+    for kept in (wallet, promised, payable):
+        book.state.put(kept)
+    for number, posting in enumerate((move(payable.id, available("ann"), 1), move(BANK_ID, wallet.id, 1))):
+        assert book.ask(_journal(f"kept {number}", posting)).code == Outcome.KEPT_BY_A_STAGE
+    assert book.ask(CloseAccount(reference="1", account_id=payable.id)).code == Outcome.KEPT_BY_A_STAGE
+    assert not book.state.need(Account, payable.id).closed
+
+
 def test_every_outcome_has_a_case() -> None:
-    elsewhere = {Outcome.ALREADY_CORRECTED, Outcome.LINKED_FAILED}
+    elsewhere = {Outcome.ALREADY_CORRECTED, Outcome.LINKED_FAILED, Outcome.KEPT_BY_A_STAGE}
     assert {outcome for outcome, _ in CASES} | elsewhere == set(Outcome)
