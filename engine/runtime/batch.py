@@ -108,10 +108,15 @@ class Writer:
         try:
             return self._tried(submissions)
         except Exception as error:
-            if is_transient(error):
-                log.error("database unavailable", institution=self._outside.institution.name, requests=len(submissions))
-                return Written([(one, Answer(UNAVAILABLE)) for one in submissions])
-            return self._isolated(submissions, error)
+            if not is_transient(error):
+                try:
+                    return self._isolated(submissions, error)
+                except Exception as another:
+                    # The database may be gone, or another writer first, while a culprit is set aside.
+                    if not (is_transient(another) or is_duplicate(another)):
+                        raise
+        log.error("database unavailable", institution=self._outside.institution.name, requests=len(submissions))
+        return Written([(one, Answer(UNAVAILABLE)) for one in submissions])
 
     def _tried(self, submissions: Sequence[Submission]) -> Written:
         wait_s = FIRST_WAIT_S

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -19,7 +20,8 @@ from engine.database.connections import Database, DatabaseUnavailable
 from engine.ledger import store
 from engine.ledger.audit import LEDGER_PROOFS
 from engine.processor import Processor
-from engine.runtime.batch import KEY_REUSED
+from engine.runtime import idempotency
+from engine.runtime.batch import KEY_REUSED, UNAVAILABLE
 from engine.runtime.intake import IntakeFull
 from engine.runtime.stage import Outside
 from engine.vocabulary.decision import Answer, Message
@@ -199,6 +201,18 @@ def test_a_bug_costs_only_the_culprit(world: World) -> None:
     assert codes(world.processor.execute([Break("x")])) == ["96"]
     assert world.scalar("select request from set_aside") == "Break(reference='x')"
     assert world.balance("ann") == 80 and world.findings() == []
+
+
+def test_a_database_that_goes_while_a_culprit_is_set_aside_does_not_take_the_writer_along(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*arguments: object) -> None:
+        raise psycopg.OperationalError("the server closed the connection unexpectedly")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(idempotency, "write", gone)
+        assert codes(world.processor.execute([Break("x")])) == [UNAVAILABLE]
+    assert codes(world.processor.execute([Break("x"), Pay("1", "ann", "bob", 1)])) == ["96", "paid"]
 
 
 requests = st.lists(
