@@ -16,7 +16,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any
 from uuid import UUID
 
@@ -60,7 +60,11 @@ class Processor:
         hand_over: HandOver | None = None,
         activity: Activity | None = None,
         capacity: int = 20_000,
+        partitions: int = 1,
     ) -> None:
+        """`capacity` is how many requests may wait; `partitions` how many writers share the work, each with an intake
+        of its own. A request goes to the writer of its owner (`Stage.owner_of`), which keeps them on disjoint rows.
+        """
         self.institution = institution
         self.engine = engine
         self.clock = clock
@@ -69,12 +73,12 @@ class Processor:
         self._network = network
         self._hand_over = hand_over or _at_once
         self._activity = activity or NoActivity()
-        self._intake = Intake(capacity)
+        self._intakes = tuple(Intake(capacity // partitions) for _ in range(partitions))
+        self._writers = tuple(self._new_writer() for _ in range(partitions))
         self._by_kind: dict[type, tuple[Stage, KeyRule]] = {
             kind: (stage, rule) for stage in stages for kind, rule in stage.keys.items()
         }
         self._by_timer = {name: stage for stage in stages for name in stage.timers}
-        self._writer = self._new_writer()
         self._direct_writer = self._new_writer()
         self._direct = Lock()
         self._waiting: dict[UUID, list[Reply]] = defaultdict(list)
@@ -91,7 +95,7 @@ class Processor:
         Raises `IntakeFull` when too many wait.
         """
         submission = self._submission(request, reply)
-        self._intake.put(submission)
+        self._intake_of(submission).put(submission)
         return submission.key
 
     async def ask(self, request: Any) -> Answer:
@@ -130,22 +134,33 @@ class Processor:
     @property
     def waiting(self) -> int:
         """How many requests wait in the intake."""
-        return len(self._intake)
+        return sum(map(len, self._intakes))
 
     def step(self) -> int:
-        """One batch of everything that waits, in key order; how many there were. The simulator's way."""
-        drained = sorted(self._intake.drain(), key=lambda one: one.key)
-        self._run(self._writer, drained)
-        return len(drained)
+        """One batch of everything that waits (one for each partition), in key order; how many requests there were.
+
+        The simulator's way.
+        """
+        every = [sorted(intake.drain(), key=lambda one: one.key) for intake in self._intakes]
+        for writer, drained in zip(self._writers, every, strict=True):
+            self._run(writer, drained)
+        return sum(map(len, every))
 
     def serve(self) -> None:
-        """Batches as they come, until `stop`. Runs in a thread of its own."""
-        while batch := self._intake.take(LARGEST_BATCH):
-            self._run(self._writer, batch)
+        """Batches as they come, until `stop`. Runs in a thread of its own; starts one for each further partition."""
+        first, *others = [
+            Thread(target=self._serve, args=pair) for pair in zip(self._intakes, self._writers, strict=True)
+        ]
+        for other in others:
+            other.start()
+        first.run()
+        for other in others:
+            other.join()
 
     def stop(self) -> None:
         """Refuse new requests; `serve` ends once those that wait are answered."""
-        self._intake.close()
+        for intake in self._intakes:
+            intake.close()
 
     def tick(self) -> int:
         """Submit the timers that are due and deliver what waits in the outbox; how many timers. Any thread.
@@ -181,6 +196,16 @@ class Processor:
         return self._next_due
 
     # --- inside ---
+
+    def _serve(self, intake: Intake, writer: Writer) -> None:
+        while batch := intake.take(LARGEST_BATCH):
+            self._run(writer, batch)
+
+    def _intake_of(self, submission: Submission) -> Intake:
+        if len(self._intakes) == 1 or isinstance(submission.request, TimerFired):
+            return self._intakes[0]
+        owner = submission.stage.owner_of(submission.request)
+        return self._intakes[0 if owner is None else owner.int % len(self._intakes)]
 
     def _new_writer(self) -> Writer:
         return Writer(self.engine, self.outside, self._stages, self.clock.now)

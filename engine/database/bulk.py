@@ -35,8 +35,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import JSON, TypeEngine
 
-from engine.database.connections import Cursor, send
 from engine.database.json_text import canonical_json
+from engine.database.pipeline import Sent, send
 
 __all__ = ["Row", "Rows", "by_column", "canonical_json", "fields_of"]
 
@@ -112,6 +112,13 @@ class Rows:
         # The first key once more: `= any` is what lets shards and plans find the rows.
         return send(connection, statement, (*arrays, arrays[0])).rowcount
 
+    def delete(self, connection: Connection, rows: Sequence[Row], key: tuple[str, ...]) -> None:
+        """Delete the rows found by `key`."""
+        if rows:
+            statement = self._statement(("delete", key), lambda: self._delete_text(key))
+            arrays = self.arrays(key, by_column(rows, key))
+            send(connection, statement, (*arrays, arrays[0]))
+
     def lock(
         self, connection: Connection, ids: Sequence[Any], by: str = "id", order: tuple[str, ...] | None = None
     ) -> list[dict[str, Any]]:
@@ -135,8 +142,8 @@ class Rows:
         columns: tuple[str, ...] = (),
         *,
         locking: bool = False,
-    ) -> Cursor:
-        """As `read` or, locking, as `lock`: a cursor that gives these columns (none: all) of each row as a tuple."""
+    ) -> Sent:
+        """As `read` or, locking, as `lock`: what gives these columns (none: all) of each row as a tuple."""
         statement = self._statement(
             ("select", by, order, columns, locking),
             lambda: (
@@ -168,6 +175,13 @@ class Rows:
             f" where {found} and t.{_quoted(key[0])} = any({self._parameter(key[0])})"
         )
 
+    def _delete_text(self, key: tuple[str, ...]) -> str:
+        found = " and ".join(f"t.{_quoted(name)} = n.{_quoted(name)}" for name in key)
+        return (
+            f"delete from {self._name} t using unnest({', '.join(map(self._parameter, key))}) n ({_listed(key)})"  # noqa: S608
+            f" where {found} and t.{_quoted(key[0])} = any({self._parameter(key[0])})"
+        )
+
     def _parameter(self, column: str) -> str:
         return f"%s::{self._types[column][0]}[]"
 
@@ -194,10 +208,9 @@ def fields_of(kind: type) -> tuple[str, ...]:
     return _fields_of(kind)
 
 
-def _mappings(cursor: Cursor) -> list[dict[str, Any]]:
-    rows = cursor.fetchall()
-    columns = tuple(column.name for column in cursor.description or ())
-    return [dict(zip(columns, row, strict=True)) for row in rows]
+def _mappings(sent: Sent) -> list[dict[str, Any]]:
+    columns = sent.columns
+    return [dict(zip(columns, row, strict=True)) for row in sent.fetchall()]
 
 
 def _quoted(name: str) -> str:

@@ -10,24 +10,17 @@ from __future__ import annotations
 import hashlib
 import hmac
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from typing import Any, TypeAlias
+from collections.abc import Callable
 
 import psycopg
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from engine.database.json_text import canonical_json, read_json
 from engine.vocabulary.errors import BezantError
 
-Cursor: TypeAlias = psycopg.Cursor[tuple[Any, ...]]
-
 POOL_SIZE, POOL_OVERFLOW = 4, 12
-PREPARED_STATEMENTS = (
-    500  # per connection; a hundred, the driver's default, is less than the statements of one institution
-)
 
 _UNIQUE_VIOLATION = "23505"
 UNDEFINED_TABLE = "42P01"
@@ -92,45 +85,6 @@ def is_duplicate(exception: BaseException) -> bool:
     return sqlstate(exception) == _UNIQUE_VIOLATION
 
 
-def send(connection: Connection, statement: str, parameters: Sequence[object]) -> Cursor:
-    """Send a statement with `%s` for its parameters straight through the driver: half the cost of SQLAlchemy's way,
-    which counts where a batch is one request. Part of the connection's transaction.
-
-    Errors are the driver's (`sqlstate` reads both). Within `pipelined` it returns before there is a result.
-    """
-    if not connection.in_transaction():
-        connection.begin()
-    if (told := connection.info.get("told")) is not None:
-        told(statement)
-    cursor: Cursor = _driver(connection).cursor()
-    return cursor.execute(statement, parameters)
-
-
-@contextmanager
-def pipelined(connection: Connection) -> Iterator[None]:
-    """What is sent within goes out without waiting for results, one round trip for all (libpq's pipeline mode).
-
-    A failure is raised at the end, at a commit within, or when a result is fetched. SQLAlchemy's own statements may
-    write in here, not read.
-    """
-    driver = _driver(connection)
-    try:
-        with driver.pipeline():
-            yield
-    except BaseException:
-        # A COMMIT after a failure is skipped in a pipeline: the transaction stays open. SQLAlchemy takes it for ended
-        # and would hand it to the next user of the connection.
-        with suppress(psycopg.OperationalError):
-            driver.rollback()
-        raise
-
-
-def _driver(connection: Connection) -> psycopg.Connection[tuple[Any, ...]]:
-    driver = connection.connection.driver_connection
-    assert isinstance(driver, psycopg.Connection), "psycopg is the one driver"
-    return driver
-
-
 class Database:
     """All connections of one process, pooled, READ COMMITTED. Thread-safe.
 
@@ -152,8 +106,7 @@ class Database:
     def owner(self) -> Engine:
         """The owner's engine: migrations and the registry of institutions."""
         with self._lock:
-            # No prepared statements: migrations change what they would return.
-            return self._engine(None, self._owner_url, prepare_threshold=None)
+            return self._engine(None, self._owner_url)
 
     def institution(self, name: str) -> Engine:
         """The engine of an institution's login role, whose `search_path` is its own schema.
@@ -167,9 +120,7 @@ class Database:
         login_role, database_url = self._home(name)
         url = postgresql_url(database_url) if database_url else self._owner_url
         with self._lock:
-            return self._engine(
-                name, url.set(username=login_role, password=self.role_password(login_role)), prepare_threshold=0
-            )
+            return self._engine(name, url.set(username=login_role, password=self.role_password(login_role)))
 
     def role_password(self, login_role: str) -> str:
         """HMAC-SHA256 of the role's name under the role secret, in hex: kept nowhere, the same in every process."""
@@ -196,7 +147,7 @@ class Database:
             raise UnknownInstitution(name)
         return row.login_role, row.database_url
 
-    def _engine(self, key: str | None, url: URL, prepare_threshold: int | None) -> Engine:
+    def _engine(self, key: str | None, url: URL) -> Engine:
         if key not in self._engines:
             engine = create_engine(
                 url,
@@ -206,19 +157,16 @@ class Database:
                 max_overflow=POOL_OVERFLOW,
                 json_serializer=canonical_json,
                 json_deserializer=read_json,
-                connect_args={"prepare_threshold": prepare_threshold},
+                # What is worth preparing is prepared by `pipeline`. The driver's own way ends with DEALLOCATE ALL after
+                # each rollback, which would take that away, too.
+                connect_args={"prepare_threshold": None},
             )
-            event.listen(engine, "connect", _keep_more_prepared)
             say_unavailable(engine, _REMEDY if key is None else _REMEDY_OF_LOGINS)
             if (told := self._on_statement) is not None:
                 event.listen(engine, "before_cursor_execute", lambda *arguments: told(arguments[2]))
                 event.listen(engine, "connect", lambda _, record: record.info.update(told=told))
             self._engines[key] = engine
         return self._engines[key]
-
-
-def _keep_more_prepared(connection: Any, _record: object) -> None:
-    connection.prepared_max = PREPARED_STATEMENTS
 
 
 def say_unavailable(engine: Engine, remedy: str = _REMEDY) -> None:

@@ -32,8 +32,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 
 from engine.database.bulk import Rows, by_column
-from engine.database.connections import Cursor, send
 from engine.database.nouns import NounRows
+from engine.database.pipeline import Sent, send
 from engine.database.tables import metadata
 from engine.ledger.chain import ENTRY_COLUMNS, GENESIS
 from engine.ledger.model import Account, Entry
@@ -142,13 +142,13 @@ _HEAD = text("select digest from batches where chain = :chain order by sequence 
 _HEADS = text("select distinct on (chain) chain, sequence, digest from batches order by chain, sequence desc")
 
 
-def lock(connection: Connection, ids: Iterable[UUID]) -> Cursor:
+def lock(connection: Connection, ids: Iterable[UUID]) -> Sent:
     """Lock these accounts and their held counterparts, in id order (the one lock order); what `put` takes."""
     (wanted,) = _account_ids.arrays(("id",), (list(ids),))
     return send(connection, _LOCK, (wanted, wanted))
 
 
-def put(locked: Cursor, state: State) -> None:
+def put(locked: Sent, state: State) -> None:
     """Put locked accounts into the state."""
     for account in account_rows.nouns(locked.fetchall()):
         state.put(account)

@@ -22,8 +22,9 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Column, Connection, DateTime, Engine, Table, Text, Uuid
 
-from engine.database.connections import is_duplicate, is_transient, pipelined
+from engine.database.connections import is_duplicate, is_transient
 from engine.database.nouns import NounRows
+from engine.database.pipeline import pipelined
 from engine.database.tables import metadata
 from engine.ledger import chain, rules
 from engine.ledger import store as ledger
@@ -291,7 +292,7 @@ class Writer:
     ) -> bytes:
         """Write all and commit; the batch's digest. The database works on what has been sent while the rest is made."""
         at = self._now()
-        with pipelined(connection):
+        with pipelined(connection, committing=True):
             for kind, rows in self._tables.items():
                 rows.insert(connection, _nouns(state, kind, fold.new[kind]))
                 rows.update(connection, _nouns(state, kind, fold.changed[kind]))
@@ -311,7 +312,6 @@ class Writer:
             )
             digest = chain.digest(previous, entry_arrays, event_arrays)
             ledger.write_batch(connection, place, digest, (len(fold.entries), len(fold.events)), at)
-            connection.commit()
         return digest
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import Column, Connection, DateTime, LargeBinary, Table, Text, U
 from sqlalchemy.dialects.postgresql import JSONB
 
 from engine.database.bulk import Rows, canonical_json
-from engine.database.connections import Cursor
+from engine.database.pipeline import Sent
 from engine.database.tables import metadata
 from engine.runtime.stage import Submission
 from engine.vocabulary.decision import Answer
@@ -62,12 +62,12 @@ class Seen(NamedTuple):
         return cls(asked.key, stage, kind, fingerprint, answer.code, _text(answer), asked.now, at)
 
 
-def ask(connection: Connection, keys: Sequence[UUID]) -> Cursor:
+def ask(connection: Connection, keys: Sequence[UUID]) -> Sent:
     """Ask which of these keys have been seen; what `told` takes."""
     return _rows.select(connection, keys, columns=("id", "fingerprint", "answer"))
 
 
-def told(asked: Cursor) -> dict[UUID, Known]:
+def told(asked: Sent) -> dict[UUID, Known]:
     """The keys that have been seen."""
     return {key: Known(bytes(printed), answer_of(answer)) for key, printed, answer in asked.fetchall()}
 

@@ -38,6 +38,7 @@ Load = Callable[[Connection, Sequence[Any], State], set[UUID]]
 Recheck = Callable[[Connection, Sequence[Any], State], None]
 Decide = Callable[[State, Any, datetime], Decision]
 Seal = Callable[[Outside, Sequence[Message]], Sequence[Message]]
+OwnerOf = Callable[[Any], UUID | None]
 
 
 def _as_they_are(outside: Outside, items: Sequence[Any]) -> Sequence[Any]:
@@ -45,6 +46,10 @@ def _as_they_are(outside: Outside, items: Sequence[Any]) -> Sequence[Any]:
 
 
 def _as_loaded(connection: Connection, items: Sequence[Any], state: State) -> None:
+    return None
+
+
+def _nobodys(request: Any) -> None:
     return None
 
 
@@ -58,7 +63,8 @@ class Stage:
     accounts that the decisions may touch (their held counterparts come along). `recheck` reads, once those accounts
     are locked, rows that are only appended, which nobody can lock: what the accounts' last owner wrote is seen.
     `nouns`: the tables of the nouns that its events carry. `seal` completes messages that leave (PIN translation),
-    after commit.
+    after commit. `owner_of` says whose a request is (a customer, an account), where several writers share the work:
+    those of one owner go to one writer. Right it is without, for what keeps writers apart are locks.
     """
 
     name: str
@@ -70,6 +76,7 @@ class Stage:
     prepare: Prepare = _as_they_are
     recheck: Recheck = _as_loaded
     seal: Seal = field(default=_as_they_are)
+    owner_of: OwnerOf = _nobodys
 
 
 Reply = Callable[[Answer], None]

@@ -25,16 +25,8 @@ _DUE = text(
     "select subject_id, name, due_at from timers where due_at <= :now order by due_at, subject_id, name limit :most"
 )
 _NEXT = text("select min(due_at) from timers")
-_SPEND = text(
-    "delete from timers t using unnest(cast(:subjects as uuid[]), cast(:names as text[]), cast(:dues as timestamptz[]))"
-    " as spent(subject_id, name, due_at)"
-    " where t.subject_id = spent.subject_id and t.name = spent.name and t.due_at = spent.due_at"
-    " and t.subject_id = any(:subjects)"
-)
-_DROP = text(
-    "delete from timers t using unnest(cast(:subjects as uuid[]), cast(:names as text[])) as gone(subject_id, name)"
-    " where t.subject_id = gone.subject_id and t.name = gone.name and t.subject_id = any(:subjects)"
-)
+_SPENT = ("subject_id", "name", "due_at")
+_GONE = ("subject_id", "name")
 
 
 def due(connection: Connection, now: datetime, most: int) -> list[TimerFired]:
@@ -55,19 +47,12 @@ def write(connection: Connection, fired: Sequence[TimerFired], changes: Sequence
     """
     if fired:
         spent = sorted(fired, key=lambda one: (one.subject_id, one.name))
-        connection.execute(
-            _SPEND,
-            {
-                "subjects": [one.subject_id for one in spent],
-                "names": [one.name for one in spent],
-                "dues": [one.due_at for one in spent],
-            },
-        )
+        _rows.delete(connection, spent, key=_SPENT)
     last: dict[tuple[UUID, str], Timer | TimerCancelled] = {(one.subject_id, one.name): one for one in changes}
     if not last:
         return
     places = sorted(last)
-    connection.execute(_DROP, {"subjects": [place[0] for place in places], "names": [place[1] for place in places]})
+    _rows.delete(connection, [last[place] for place in places], key=_GONE)
     _rows.insert(
         connection,
         [

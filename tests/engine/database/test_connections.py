@@ -15,10 +15,9 @@ from engine.database.connections import (
     UnknownInstitution,
     is_duplicate,
     is_transient,
-    pipelined,
-    send,
     sqlstate,
 )
+from engine.database.pipeline import pipelined, send
 
 
 def raised(database: Database, *statements: str) -> DBAPIError:
@@ -61,10 +60,9 @@ def test_a_failure_among_pipelined_statements_leaves_nothing_to_the_next_user(da
     for _ in range(2):
         with database.owner().connect() as connection, pytest.raises((DBAPIError, psycopg.Error)) as problem:
             connection.execute(text("delete from pipelined_rows"))
-            with pipelined(connection):
+            with pipelined(connection, committing=True):
                 for number in ("1", "1", *(str(9 + more) for more in range(after))):
-                    send(connection, "insert into pipelined_rows values (%s)", (number,))
-                connection.commit()
+                    send(connection, "insert into pipelined_rows values (%s::int)", (number,))
         assert is_duplicate(problem.value)
         with database.owner().connect() as connection:
             assert connection.execute(text("select count(*) from pipelined_rows")).scalar() == 0
