@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from api.roles import SETTLEMENT_BANK_ID, Reachable, Role
+from api.roles import NETWORK_ID, SETTLEMENT_BANK_ID, Reachable, Role
 from engine.database.institutions import Institution
 from engine.database.schema import ENGINE, SchemaPart
 from engine.ledger.audit import LEDGER_PROOFS
@@ -34,7 +34,7 @@ def _bank_stages(institution: Institution, reachable: Reachable) -> tuple[Stage,
 
 
 def _bank_jobs(institution: Institution) -> tuple[Job, ...]:
-    return settlement_bank_jobs(SettlementFiles())
+    return settlement_bank_jobs(NETWORK_ID, SettlementFiles())
 
 
 NETWORK = Role(

@@ -33,6 +33,6 @@ def settlement_bank_stages(institution: Institution) -> tuple[Stage, ...]:
     return (deposits, SENDING)
 
 
-def settlement_bank_jobs(settlement_format: SettlementFormat) -> tuple[Job, ...]:
-    """The bank's day (docs/ARCHITECTURE.md)."""
-    return (*jobs.bank_jobs(settlement_format), DAY_CLOSE)
+def settlement_bank_jobs(network_member_id: str, settlement_format: SettlementFormat) -> tuple[Job, ...]:
+    """The bank's day (docs/ARCHITECTURE.md), for the members of one network."""
+    return (*jobs.bank_jobs(network_member_id, settlement_format), DAY_CLOSE)

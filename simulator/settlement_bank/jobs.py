@@ -1,7 +1,7 @@
 """The settlement bank's morning: members' positions at six, merchants' payouts at nine, a statement after each.
 
-Hard cases: a file that does not hold (refused whole), one that comes again (nothing happens), one that comes late (the
-next run), a crash anywhere (each step finds what it did).
+Hard cases: a file that does not hold, or of a stranger (refused whole), one that comes again (nothing happens), one
+that comes late (the next run), a crash anywhere (each step finds what it did).
 """
 
 from __future__ import annotations
@@ -14,19 +14,23 @@ from typing import Any
 from engine.ports import SettlementFormat
 from engine.runtime.inbox import take_in
 from engine.runtime.jobs import Job, JobContext, Step
+from engine.vocabulary.errors import FormatError
 from engine.vocabulary.files import FileTotals
 from engine.vocabulary.settlement import PayoutInstructions, SettlementInstruction
 from simulator.sending import decided, send
 from simulator.settlement_bank.decide import PAYOUT, SETTLEMENT
 from simulator.settlement_bank.model import DrawStatement, PayOut, SettleMember
-from simulator.settlement_bank.store import read_moved, read_statements
+from simulator.settlement_bank.store import has_deposit, read_moved, read_statements
 
 Read = Callable[[JobContext, Path], tuple[FileTotals, Sequence[Any]]]
 
 
-def bank_jobs(settlement_format: SettlementFormat) -> tuple[Job, ...]:
-    """`settlement` at 06:00 and `payouts` at 09:00, both of the business date before."""
-    settle, pay_out = partial(_settlements, settlement_format), partial(_payouts, settlement_format)
+def bank_jobs(network_member_id: str, settlement_format: SettlementFormat) -> tuple[Job, ...]:
+    """`settlement` at 06:00 and `payouts` at 09:00, both of the business date before. Positions are instructed by the
+    network alone, payouts by whom the bank keeps a deposit for.
+    """
+    settle = partial(_settlements, network_member_id, settlement_format)
+    pay_out = partial(_payouts, settlement_format)
     return (
         Job(
             name="settlement",
@@ -61,9 +65,11 @@ def _take_in(kind: str, read: Read, context: JobContext) -> int:
 
 
 def _settlements(
-    settlement_format: SettlementFormat, context: JobContext, path: Path
+    network_member_id: str, settlement_format: SettlementFormat, context: JobContext, path: Path
 ) -> tuple[FileTotals, list[SettleMember]]:
     instruction = settlement_format.read(path, SettlementInstruction)
+    if instruction.network_id != network_member_id:
+        raise FormatError("network_id", "is not the network")
     # Who pays goes first: the network's deposit receives before it pays.
     lines = sorted(instruction.lines, key=lambda line: (line.net_minor > 0, line.reference))
     return instruction.totals, [
@@ -81,6 +87,10 @@ def _settlements(
 
 def _payouts(settlement_format: SettlementFormat, context: JobContext, path: Path) -> tuple[FileTotals, list[PayOut]]:
     instructions = settlement_format.read(path, PayoutInstructions)
+    with context.engine.connect() as connection:
+        known = has_deposit(connection, instructions.acquirer_id, instructions.asset)
+    if not known:
+        raise FormatError("acquirer_id", "has no deposit of this asset here")
     return instructions.totals, [
         PayOut(
             payout_id=line.payout_id,

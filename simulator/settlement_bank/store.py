@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, Connection, Date, Index, Integer, Table, Text, Uuid, text
+from sqlalchemy import BigInteger, Column, Connection, Date, Index, Integer, Table, Text, Uuid, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from engine.database.nouns import NounRows
@@ -145,6 +145,14 @@ def load(
         state.put(deposit)
     cash = {book.account(CENTRAL_CASH, asset) for _, asset in named}
     return cash | {deposit.account_id for deposit in found}
+
+
+def has_deposit(connection: Connection, reference: str, asset: str) -> bool:
+    """Whether somebody of this reference keeps money of this asset here."""
+    found = connection.execute(
+        select(deposits.c.id).where(deposits.c.reference == reference, deposits.c.asset == asset)
+    )
+    return found.one_or_none() is not None
 
 
 def read_moved(connection: Connection, business_date: date, kind: str, *, payees: bool) -> list[tuple[str, str]]:

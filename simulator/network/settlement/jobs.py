@@ -10,6 +10,7 @@ from pathlib import Path
 from engine.ports import SettlementFormat
 from engine.runtime.inbox import take_in
 from engine.runtime.jobs import Job, JobContext, Step
+from engine.vocabulary.errors import FormatError
 from engine.vocabulary.files import FileTotals
 from engine.vocabulary.settlement import BankStatement, InstructionLine, SettlementDocument, SettlementInstruction
 from simulator.network.settlement.model import BookMovement, NetPosition
@@ -32,7 +33,7 @@ def settlement_jobs(settlement_format: SettlementFormat, settlement_bank_id: str
         Job(
             name="statement",
             at="07:00",
-            steps=(Step("movements", partial(_book, settlement_format)),),
+            steps=(Step("movements", partial(_book, settlement_format, settlement_bank_id)),),
             day_offset=-1,
         ),
     )
@@ -73,9 +74,11 @@ def _instruct(settlement_format: SettlementFormat, bank_id: str, context: JobCon
     return sent
 
 
-def _book(settlement_format: SettlementFormat, context: JobContext) -> int:
+def _book(settlement_format: SettlementFormat, bank_id: str, context: JobContext) -> int:
     def read(path: Path) -> tuple[FileTotals, Sequence[BookMovement]]:
         statement = settlement_format.read(path, BankStatement)
+        if statement.bank_id != bank_id:
+            raise FormatError("bank_id", "is not the settlement bank")
         return statement.totals, _movements(statement)
 
     return take_in(context, BankStatement.KIND, read)

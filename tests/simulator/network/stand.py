@@ -121,7 +121,7 @@ class Stand:
             jobs = network_jobs(self.bank_id, ClearingFiles(), SettlementFiles())
         else:
             stages = settlement_bank_stages(institution)
-            jobs = settlement_bank_jobs(SettlementFiles())
+            jobs = settlement_bank_jobs(self.network_id, SettlementFiles())
         files = self.folders[institution.member_id]
         engine = self.database.institution(institution.name)
         processor = Processor(

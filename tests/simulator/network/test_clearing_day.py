@@ -16,7 +16,7 @@ from engine.database.connections import Database
 from engine.ledger.chart import NETWORK_FEE_INCOME, ROUNDING, SETTLEMENT_BANK
 from engine.vocabulary.messages import Presentment
 from engine.vocabulary.money import round_half_even
-from engine.vocabulary.settlement import BankStatement, SettlementReport
+from engine.vocabulary.settlement import BankStatement, SettlementReport, StatementLine
 from gateways.clearing_files import ClearingFiles
 from gateways.settlement_files import SettlementFiles
 from simulator.network.clearing.model import AcceptItem
@@ -271,6 +271,30 @@ def test_a_batch_of_items_gives_the_same_facts_as_items_one_by_one(database: Dat
         )
         facts.append((answers, positions, kept))
     assert facts[0] == facts[1]
+
+
+def test_a_statement_of_anybody_but_the_settlement_bank_is_refused(stand: Stand) -> None:
+    stand.clear(ITEMS)
+    stand.play_until(AFTER_SETTLEMENT)
+    owed = stand.position(BANK)
+    line = StatementLine(
+        reference=report(stand, BANK).report_id, kind="settlement", amount_minor=abs(owed), counterpart=BANK
+    )
+    statement = BankStatement(
+        statement_id="a statement",
+        number=1,
+        business_date=DAY,
+        bank_id=BANK,
+        depositor_id=stand.network_id,
+        asset="USD",
+        opening_minor=0,
+        closing_minor=abs(owed),
+        lines=(line,),
+    )
+    SettlementFiles().write(stand.network.files.folder("in") / statement.file_name, statement)
+    stand.play_until(NEXT_MORNING, stand.network)
+    assert stand.position(BANK) == owed != 0
+    assert rows(stand, "select reason from files where state = 'refused'") == [("bank_id: is not the settlement bank",)]
 
 
 def movement(stand: Stand, line: int, **changes: Any) -> BookMovement:

@@ -163,6 +163,21 @@ def test_a_file_for_another_bank_is_refused(stand: Stand) -> None:
     assert len(list(stand.bank.files.folder("refused").iterdir())) == 1
 
 
+def test_files_of_strangers_are_refused_whole_and_move_nothing(stand: Stand) -> None:
+    arrive(stand, replace(instruction(stand, (BANK, -400)), network_id=ACQUIRER))
+    arrive(stand, replace(payouts(stand, ("payout 1", "MSHOP", 120)), acquirer_id="999999"))
+    arrive(stand, replace(payouts(stand, ("payout 2", "MSHOP", 120)), asset="EUR"))
+    stand.play_until(NINE, stand.bank)
+    assert [stand.deposit(one) for one in (BANK, ACQUIRER, "MSHOP", stand.network_id)] == [1_000, 500, 0, 0]
+    with stand.bank.processor.engine.connect() as connection:
+        reasons = connection.execute(text("select reason from files where state = 'refused' order by reason"))
+        assert list(reasons.scalars()) == [
+            "acquirer_id: has no deposit of this asset here",
+            "acquirer_id: has no deposit of this asset here",
+            "network_id: is not the network",
+        ]
+
+
 @pytest.mark.parametrize(
     ("planted", "finding"),
     [
