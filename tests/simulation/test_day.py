@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import text
 
+from api.system import System
 from simulator.chance import Chance
 from simulator.day import Scenario, plan
 from simulator.faults import FaultKind
 from simulator.figures import Figures
 from simulator.population import populate
 from tests.simulation.conftest import EVENTFUL
+from tests.simulation.played import PlayedDay
 
 OUTCOMES = {
     "approved": "purchases, refunds, completions, tips",
@@ -92,3 +95,14 @@ def test_one_purchase_is_told_from_the_terminal_to_the_payout(eventful_day: Figu
     assert {step.institution for step in steps} >= {"acquirer", "simnet", "bank"}
     assert [step.at for step in steps] == sorted(step.at for step in steps)
     assert any(step.postings for step in steps)
+
+
+def test_holds_that_nobody_completed_are_released_the_same_day(played: PlayedDay) -> None:
+    with played.system() as system:
+        released = [row for bank in ("bank", "northbank", "southbank") for row in _expired(system, bank)]
+    assert released, "a pump that was reserved and left holds money no longer"
+
+
+def _expired(system: System, bank: str) -> list[str]:
+    with system.database.institution(bank).connect() as connection:
+        return list(connection.execute(text("select snapshot from events where kind = 'HoldExpired'")).scalars())
