@@ -11,6 +11,7 @@ from engine.ledger.chart import CUSTOMER_HELD, NETWORK_PAYABLE
 from issuer.authorization.decide import HOLD, HOLD_RELEASED
 from issuer.authorization.model import AuthorizationState
 from issuer.clearing.decide import INTERCHANGE, POSTED
+from issuer.clearing.model import BreakKind
 
 _HELD = text(
     "select a.id, a.owner_id, a.balance_minor, coalesce(h.held, 0) as held from accounts a left join ("
@@ -59,9 +60,17 @@ _PAYABLE = text(
     " where coalesce(p.balance_minor, 0) <> coalesce(s.owed, 0) order by 2"
 )
 _BREAKS = text(
-    "select kind, reference, business_date, asset, expected_minor, found_minor from settlement_breaks"
-    " order by business_date, reference, kind"
+    "select b.kind, b.reference, b.business_date, b.asset, b.expected_minor, b.found_minor from settlement_breaks b"
+    " where not exists (select from settlements s where b.asset = s.asset and case b.kind"
+    " when :report_missing then s.business_date = b.business_date"
+    " when :movement_missing then s.business_date = b.business_date and s.moved_minor is not null"
+    " when :movement_without_report then b.reference = s.report_id || '/' || s.asset and s.moved_minor is not null"
+    " else false end) order by b.business_date, b.reference, b.kind"
 )
+"""Findings that still stand: what was missing and has come since is none any more."""
+
+_LATE = (BreakKind.REPORT_MISSING, BreakKind.MOVEMENT_MISSING, BreakKind.MOVEMENT_WITHOUT_REPORT)
+_LATE_KINDS = {kind.value: kind.value for kind in _LATE}
 
 _FIGURES = text(
     "select 'net position ' || report_id as about, reported_minor as amount_minor, business_date || ' ' || asset as"
@@ -115,7 +124,7 @@ def _payable(connection: Connection) -> Iterator[str]:
 
 
 def _settled(connection: Connection) -> Iterator[str]:
-    for row in connection.execute(_BREAKS):
+    for row in connection.execute(_BREAKS, _LATE_KINDS):
         yield (
             f"{row.kind.replace('_', ' ')}: {row.reference} of {row.business_date}:"
             f" expected {row.expected_minor}, found {row.found_minor} {row.asset}"

@@ -2,7 +2,8 @@
 Pure.
 
 What moved at the settlement bank is booked as it moved; the rounding leg is booked with the report, from our own
-items. Where two sources do not agree, a `SettlementBreak` is kept and nothing is corrected.
+items. Where two sources do not agree, a `SettlementBreak` is kept and nothing is corrected; what was only early or
+late stops being one (`issuer.audit`) when the other half comes.
 
 Hard cases: a statement before its report, a movement twice, a movement of another amount, a second report for the
 same clearing date, a report or a movement that does not come, a statement missing in the row, a line that we do not
@@ -11,7 +12,7 @@ understand.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date, datetime
 from functools import partial
@@ -23,7 +24,7 @@ from engine.vocabulary.decision import Answer, Decision, State
 from engine.vocabulary.events import Event
 from engine.vocabulary.identifiers import STATIC
 from engine.vocabulary.postings import Posting
-from engine.vocabulary.settlement import BankStatement
+from engine.vocabulary.settlement import BankStatement, StatementLine
 from issuer.clearing.model import (
     BreakFound,
     BreakKind,
@@ -76,6 +77,16 @@ def decide(
             return _check(book, state, request)
 
 
+def movement_reference(report_id: str, asset: str) -> str:
+    """What a finding about movements under a report that is not here yet refers to."""
+    return f"{report_id}/{asset}"
+
+
+def early_id(book: Book, report_id: str, asset: str) -> UUID:
+    """The identifier of the finding that something has moved under a report that is not here yet."""
+    return break_id(book, BreakKind.MOVEMENT_WITHOUT_REPORT, movement_reference(report_id, asset))
+
+
 def _report(book: Book, state: State, compared: ComparedReport) -> Decision:
     report, own = compared.request, compared.own
     earlier = state.get(Settlement, settlement_id(book, report.business_date, report.asset))
@@ -89,6 +100,7 @@ def _report(book: Book, state: State, compared: ComparedReport) -> Decision:
             found=report.net_position_minor,
         )
         return Decision(events=(BreakFound(subject=twice),), answer=Answer("break", (twice.kind.value,)))
+    early = state.get(SettlementBreak, early_id(book, report.report_id, report.asset))
     settlement = Settlement(
         id=settlement_id(book, report.business_date, report.asset),
         report_id=report.report_id,
@@ -97,7 +109,7 @@ def _report(book: Book, state: State, compared: ComparedReport) -> Decision:
         reported_minor=report.net_position_minor,
         own_minor=own.net_minor,
         rounding_minor=own.rounding_minor,
-        moved_minor=None,
+        moved_minor=None if early is None else early.found_minor,
     )
     pairs = (
         ("purchases", own.purchases_minor, report.purchases_minor),
@@ -118,6 +130,10 @@ def _report(book: Book, state: State, compared: ComparedReport) -> Decision:
         for name, ours, theirs in pairs
         if ours != theirs
     ]
+    if early is not None and early.found_minor != report.net_position_minor:
+        kind, place = BreakKind.MOVEMENT_DIFFERS_FROM_REPORT, (report.business_date, report.asset)
+        expected, found = report.net_position_minor, early.found_minor
+        breaks.append(_break(book, kind, report.report_id, place, expected=expected, found=found))
     return Decision(
         events=(
             *book.opening(state, ACCOUNTS, report.asset),
@@ -166,6 +182,7 @@ def _statement(book: Book, state: State, request: BankStatement) -> Decision:
     identifier = statement_id(book, request.asset, request.number)
     breaks = _sequence_breaks(book, state, request)
     settlements: dict[UUID, Settlement] = {}
+    early: dict[UUID, SettlementBreak] = {}
     postings: list[Posting] = []
     for number, line in enumerate(request.lines, start=1):
         moved = line.amount_minor
@@ -182,7 +199,10 @@ def _statement(book: Book, state: State, request: BankStatement) -> Decision:
         )
         known = state.find(Settlement, "report_id", line.reference)
         if known is None or known.asset != request.asset:
-            breaks.append(found(BreakKind.MOVEMENT_WITHOUT_REPORT, expected=0))
+            waiting, again = _early(book, state, early, request, line)
+            if again:
+                breaks.append(found(BreakKind.MOVED_TWICE, expected=0))
+            early[waiting.id] = waiting
             continue
         settlement = settlements.get(known.id, known)
         if settlement.moved_minor is not None:
@@ -190,6 +210,7 @@ def _statement(book: Book, state: State, request: BankStatement) -> Decision:
         elif moved != settlement.reported_minor:
             breaks.append(found(BreakKind.MOVEMENT_DIFFERS_FROM_REPORT, expected=settlement.reported_minor))
         settlements[known.id] = replace(settlement, moved_minor=(settlement.moved_minor or 0) + moved)
+    breaks += early.values()
     statement = Statement(
         id=identifier,
         statement_id=request.statement_id,
@@ -212,6 +233,21 @@ def _statement(book: Book, state: State, request: BankStatement) -> Decision:
         postings=tuple(postings),
         answer=_answer("booked", breaks),
     )
+
+
+def _early(
+    book: Book, state: State, seen: Mapping[UUID, SettlementBreak], statement: BankStatement, line: StatementLine
+) -> tuple[SettlementBreak, bool]:
+    """All that has moved under a report that is not here yet, this line included, which the report takes up; and
+    whether anything had moved before.
+    """
+    identifier = early_id(book, line.reference, statement.asset)
+    before = seen.get(identifier) or state.get(SettlementBreak, identifier)
+    if before is not None:
+        return replace(before, found_minor=before.found_minor + line.amount_minor), True
+    reference = movement_reference(line.reference, statement.asset)
+    kind, moved = BreakKind.MOVEMENT_WITHOUT_REPORT, line.amount_minor
+    return _of_statement(book, kind, reference, statement, expected=0, found=moved), False
 
 
 def _sequence_breaks(book: Book, state: State, request: BankStatement) -> list[SettlementBreak]:

@@ -237,8 +237,10 @@ def load_settlement(
             case BankStatement():
                 reports |= {line.reference for line in one.lines}
                 statement_ids.add(rules.statement_id(book, asset, one.number - 1))
+                break_ids |= {rules.early_id(book, line.reference, asset) for line in one.lines}
             case ComparedReport():
                 settlement_ids.add(rules.settlement_id(book, one.request.business_date, asset))
+                break_ids.add(rules.early_id(book, one.request.report_id, asset))
             case ComparedCheck():
                 clearing_date = one.request.clearing_date
                 settlement_ids.add(rules.settlement_id(book, clearing_date, asset))

@@ -214,6 +214,52 @@ def test_a_clearing_file_that_misses_its_evening_is_posted_before_the_report_is_
     assert bank.findings() == []
 
 
+def test_a_statement_that_comes_a_day_before_its_report_leaves_nothing_open(bank: Bank) -> None:
+    ada = bank.open("ada")
+    request = bank.request(ada, 3_000)
+    bank.told(request)
+    day = bank.today()
+    bank.receive([bank.presentment(1, request, interchange="36.500000")])
+    bank.run_at(23)
+    incoming = bank.files.folder("in")
+    statement = BankStatement(
+        statement_id="B1",
+        number=1,
+        business_date=day + timedelta(days=1),
+        bank_id="900001",
+        depositor_id=bank.institution.member_id,
+        asset="USD",
+        opening_minor=10_000,
+        closing_minor=7_036,
+        lines=(StatementLine(reference="R1", kind="settlement", amount_minor=-2_964, counterpart="900000"),),
+    )
+    bank.settlement.write(incoming / statement.file_name, statement)
+    bank.run_at(7, days=1)
+    assert [finding.partition(":")[0] for finding in bank.findings()] == ["report missing", "movement without report"]
+
+    report = SettlementReport(
+        report_id="R1",
+        business_date=day,
+        network_id="900000",
+        member_id=bank.institution.member_id,
+        asset="USD",
+        purchases_count=1,
+        purchases_minor=-3_000,
+        credits_count=0,
+        credits_minor=0,
+        interchange_exact="36.500000",
+        interchange_booked_minor=36,
+        network_fee_exact="0.000000",
+        network_fee_booked_minor=0,
+        rounding_minor=0,
+        net_position_minor=-2_964,
+    )
+    bank.settlement.write(incoming / report.file_name, report)
+    assert bank.run_at(7, days=1)["settlement"].counts["check"] == 0
+    assert bank.own(NETWORK_PAYABLE) == 0
+    assert bank.findings() == []
+
+
 def test_a_file_again_changes_nothing_and_the_same_arn_with_another_amount_is_refused(bank: Bank) -> None:
     ada = bank.open("ada")
     request = bank.request(ada, 3_000)

@@ -172,10 +172,30 @@ def test_what_moved_is_booked_as_it_moved_and_what_disagrees_is_kept(
     assert books.breaks() == [found]
 
 
-def test_a_statement_before_its_report_is_booked_and_kept() -> None:
+def test_report_and_statement_come_in_either_order() -> None:
     books = Books()
     assert books.take(STATEMENT).reasons == ("movement_without_report",)
     assert books.balances() == (-8_880, -8_880, 0)
+    assert books.report() == Answer("reported")
+    (settlement,) = books.state.all(Settlement)
+    assert (settlement.reported_minor, settlement.moved_minor) == (-8_880, -8_880)
+    assert books.balances() == (-2 - 8_880, -8_880, -2)
+    assert books.check() == Answer("settled")
+
+
+def test_a_movement_before_its_report_and_of_another_amount_is_found_when_the_report_comes() -> None:
+    books = Books()
+    books.take(lines(replace(MOVED, amount_minor=-8_000)))
+    assert books.report().reasons == ("movement_differs_from_report",)
+    assert (BreakKind.MOVEMENT_DIFFERS_FROM_REPORT, -8_880, -8_000) in books.breaks()
+
+
+def test_two_movements_before_their_report_are_both_taken_up_by_it() -> None:
+    books = Books()
+    assert books.take(lines(MOVED, MOVED)).reasons == ("moved_twice", "movement_without_report")
+    books.report()
+    (settlement,) = books.state.all(Settlement)
+    assert settlement.moved_minor == -17_760
 
 
 def test_a_settlement_moved_again_by_a_later_statement_is_found() -> None:
