@@ -1,7 +1,7 @@
 """The rules of customers and wallets.
 
-Hard cases: the same handle in another spelling (taken), a deposit that is no amount, closing a wallet that is not
-empty or has money held, a change to a customer who is closed.
+Hard cases: the same handle in another spelling (taken), a deposit that is no amount, a wallet with nothing in it but
+what is held (not empty), a change to a customer who is closed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ LARGEST_DEPOSIT_MINOR = 10**12
 
 
 def decide(book: Book, state: State, request: OpenCustomer | ChangeCustomerState, now: datetime) -> Decision:
-    """Open a customer, or change a customer's state."""
+    """Open a customer, freeze or thaw one."""
     match request:
         case OpenCustomer():
             return _open(book, state, request, now)
@@ -84,16 +84,18 @@ def _change(state: State, request: ChangeCustomerState) -> Decision:
         return _refused("customer_unknown")
     if customer.state is CustomerState.CLOSED:
         return _refused("customer_closed")
-    if request.new_state is CustomerState.CLOSED:
-        wallet = state.need(Account, customer.account_id)
-        assert wallet.held_id is not None, "a wallet has a held counterpart"
-        if wallet.balance_minor or state.need(Account, wallet.held_id).balance_minor:
-            return _refused("wallet_not_empty")
     changed = replace(customer, state=request.new_state)
     return Decision(
         events=(CustomerStateChanged(subject=changed),),
         answer=Answer("changed", facts={"customer_id": str(customer.id), "state": request.new_state.value}),
     )
+
+
+def is_empty(state: State, customer: Customer) -> bool:
+    """Whether there is nothing in the customer's wallet, held or not. The wallet must be loaded."""
+    wallet = state.need(Account, customer.account_id)
+    assert wallet.held_id is not None, "a wallet has a held counterpart"
+    return not wallet.balance_minor and not state.need(Account, wallet.held_id).balance_minor
 
 
 def _refused(reason: str) -> Decision:

@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import ClassVar
 from uuid import UUID
 
+from engine.vocabulary.errors import FormatError
 from engine.vocabulary.events import Event
 from engine.vocabulary.keys import KeyRule
 
@@ -58,7 +59,7 @@ class CustomerOpened(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomerStateChanged(Event):
-    """A customer was frozen, made active again or closed."""
+    """A customer was frozen, made active again or, by the last stage that keeps money of theirs, closed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,15 +78,19 @@ class OpenCustomer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeCustomerState:
-    """Freeze, thaw or close a customer. `reference` is the asker's own, so that the same change may be asked for
-    again later.
+    """Freeze or thaw a customer. `reference` is the asker's own, so that the same change may be asked for again later.
 
-    Answered "changed", or "refused": customer_unknown, customer_closed, wallet_not_empty.
+    Answered "changed", or "refused": customer_unknown, customer_closed. Raises `FormatError` for any other state: a
+    customer is closed where all the money is seen (`engine.savings.model.CloseCustomer`).
     """
 
     customer_id: UUID
     new_state: CustomerState
     reference: str
+
+    def __post_init__(self) -> None:
+        if self.new_state is CustomerState.CLOSED:
+            raise FormatError("new_state", "is active or frozen")
 
 
 KEYS: Mapping[type, KeyRule] = {

@@ -1,8 +1,9 @@
 """The rules of savings.
 
 Hard cases: the same day accrued twice, a day left out, a day that is not over; money that moves after midnight but
-before the night's accrual of the day before (it does not count); interest paid late, after an outage, which counts from
-its own day all the same; half a minor unit when interest is paid; a book that has to follow sums that keep growing.
+before the night's accrual of the day before (it does not count); interest paid late, after an outage, which counts
+from its own day all the same; a customer closed with money or interest still to come (refused); half a minor unit
+when interest is paid; a book that has to follow sums that keep growing.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
-from engine.accounts.model import Customer, CustomerState
+from engine.accounts.decide import is_empty
+from engine.accounts.model import Customer, CustomerState, CustomerStateChanged
 from engine.ledger import rules
 from engine.ledger.book import Book
 from engine.ledger.chart import INTEREST_ACCRUED, INTEREST_EXPENSE, SAVINGS
@@ -23,6 +25,7 @@ from engine.savings.model import (
     AccrualBooked,
     AccrueInterest,
     BookAccrual,
+    CloseCustomer,
     ClosingBalance,
     InterestAccrued,
     InterestPosted,
@@ -38,7 +41,7 @@ from engine.vocabulary.decision import Answer, Decision, State
 from engine.vocabulary.identifiers import STATIC
 from engine.vocabulary.postings import Posting, PostingOutcome
 
-Request = OpenSavings | MoveSavings | AccrueInterest | BookAccrual | PostInterest
+Request = OpenSavings | MoveSavings | CloseCustomer | AccrueInterest | BookAccrual | PostInterest
 
 DAY = timedelta(days=1)
 _REFUSAL_OF = {
@@ -49,12 +52,14 @@ _REFUSAL_OF = {
 
 
 def decide(book: Book, state: State, request: Request, now: datetime) -> Decision:
-    """Open a savings account, move money to and from it, accrue, book or pay interest."""
+    """Open a savings account, move money to and from it, close a customer, accrue, book or pay interest."""
     match request:
         case OpenSavings():
             return _open(book, state, request, now)
         case MoveSavings():
             return _move(book, state, request, now)
+        case CloseCustomer():
+            return _close(book, state, request, now)
         case AccrueInterest():
             return _accrue(book, state, request, now)
         case BookAccrual():
@@ -114,6 +119,24 @@ def _move(book: Book, state: State, request: MoveSavings, now: datetime) -> Deci
     if (outcome := rules.check(state, postings)) is not PostingOutcome.OK:
         return _refused(_REFUSAL_OF[outcome])
     return Decision(events=(SavingsMoved(subject=savings),), postings=postings, answer=Answer("moved"))
+
+
+def _close(book: Book, state: State, request: CloseCustomer, now: datetime) -> Decision:
+    customer = state.get(Customer, request.customer_id)
+    if customer is None:
+        return _refused("unknown_customer")
+    if customer.state is CustomerState.CLOSED:
+        return _refused("account_closed")
+    if not is_empty(state, customer):
+        return _refused("wallet_not_empty")
+    own = [savings for savings in state.all(SavingsAccount) if savings.customer_id == customer.id]
+    if any(state.need(Account, savings.account_id).balance_minor for savings in own):
+        return _refused("savings_not_empty")
+    yesterday = book.business_date(now) - DAY
+    if any(savings.accrued_through < yesterday or _payable(savings) for savings in own):
+        return _refused("interest_due")
+    closed = replace(customer, state=CustomerState.CLOSED)
+    return Decision(events=(CustomerStateChanged(subject=closed),), answer=Answer("closed"))
 
 
 def _accrue(book: Book, state: State, request: AccrueInterest, now: datetime) -> Decision:
@@ -179,7 +202,7 @@ def _pay(book: Book, state: State, request: PostInterest) -> Decision:
         return _refused("unknown_savings")
     if request.period_end != savings.accrued_through:
         return _refused("period_not_accrued")
-    amount_minor = payable(savings.accrued_micro, savings.remainder, savings.day_count.basis)
+    amount_minor = _payable(savings)
     assert amount_minor >= 0, "interest is never taken back"
     if not amount_minor:
         return Decision(answer=Answer("paid", facts={"amount_minor": 0}))
@@ -199,6 +222,10 @@ def _pay(book: Book, state: State, request: PostInterest) -> Decision:
         postings=(posting,),
         answer=Answer("paid", facts={"amount_minor": amount_minor}),
     )
+
+
+def _payable(savings: SavingsAccount) -> int:
+    return payable(savings.accrued_micro, savings.remainder, savings.day_count.basis)
 
 
 def _moved(customer: Customer, savings: SavingsAccount, amount_minor: int, on: date) -> tuple[Posting, ...]:

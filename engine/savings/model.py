@@ -31,6 +31,9 @@ REFUSALS: Mapping[str, str] = {
     "account_closed": "The account is closed.",
     "account_frozen": "The account is frozen.",
     "insufficient_funds": "There is not enough money in the account that it would leave.",
+    "wallet_not_empty": "There is money in the wallet, or held in it.",
+    "savings_not_empty": "There is money in a savings account.",
+    "interest_due": "A savings account has earned interest that is not paid yet.",
     "day_not_over": "A business date that is not over has no closing balance.",
     "already_accrued": "Interest for this date has been accrued.",
     "day_missing": "Interest for an earlier date has not been accrued yet.",
@@ -163,6 +166,19 @@ class MoveSavings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CloseCustomer:
+    """Close a customer for good. It is asked of savings, the last stage that keeps money of people, because it must see
+    all of it: a closed customer could not move what is left.
+
+    Answered "closed", or "refused": unknown_customer, account_closed, wallet_not_empty, savings_not_empty,
+    interest_due (earned and not paid yet, or last night's not counted yet).
+    """
+
+    customer_id: UUID
+    reference: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccrueInterest:
     """Count the interest of one business date that is over: the day after the last that was counted.
 
@@ -200,6 +216,7 @@ class PostInterest:
 KEYS: Mapping[type, KeyRule] = {
     OpenSavings: KeyRule("open_savings", ("customer_id", "reference"), ("rate_bps", "opening_minor", "day_count")),
     MoveSavings: KeyRule("move_savings", ("customer_id", "reference"), ("savings_id", "amount_minor")),
+    CloseCustomer: KeyRule("close_customer", ("customer_id", "reference"), ()),
     AccrueInterest: KeyRule("accrue_interest", ("savings_id", "business_date"), ()),
     # The sum is no part of the fingerprint: a step that runs again after a crash may find more earned.
     BookAccrual: KeyRule("book_accrual", ("asset", "business_date"), ()),

@@ -18,6 +18,7 @@ from engine.savings.model import (
     AccrualBook,
     AccrueInterest,
     BookAccrual,
+    CloseCustomer,
     ClosingBalance,
     MoveSavings,
     OpenSavings,
@@ -81,6 +82,7 @@ def load(book: Book, connection: Connection, prepared: Sequence[Request], state:
     With the savings account locked nothing can move on its ledger account but what this batch moves.
     """
     people: set[UUID] = set()
+    leaving: set[UUID] = set()
     savings: set[UUID] = set()
     moving: set[UUID] = set()
     paying: set[UUID] = set()
@@ -94,6 +96,8 @@ def load(book: Book, connection: Connection, prepared: Sequence[Request], state:
             case MoveSavings():
                 people.add(request.customer_id)
                 moving.add(request.savings_id)
+            case CloseCustomer():
+                leaving.add(request.customer_id)
             case AccrueInterest():
                 savings.add(request.savings_id)
                 closing.append((request.savings_id, request.business_date))
@@ -102,9 +106,12 @@ def load(book: Book, connection: Connection, prepared: Sequence[Request], state:
             case BookAccrual():
                 books.add(book.id("accrual_book", request.asset, on=STATIC))
                 accounts |= {book.account(code, request.asset) for code in (INTEREST_EXPENSE, INTEREST_ACCRUED)}
-    for customer in customer_rows.lock(connection, sorted(people)):
+    for customer in customer_rows.lock(connection, sorted(people | leaving)):
         state.put(customer)
         accounts.add(customer.account_id)
+    if leaving:
+        # Whoever opens a savings account locks the customer first: none comes after this look.
+        moving |= {account.id for account in read_savings(connection, sorted(leaving))}
     for account in savings_rows.lock(connection, sorted(savings | moving | paying)):
         state.put(account)
         if account.id in moving | paying:

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from engine.accounts.decide import decide
+from engine.accounts.decide import decide, is_empty
 from engine.accounts.model import (
     KEYS,
     ChangeCustomerState,
@@ -27,6 +27,7 @@ from engine.ledger.model import Account
 from engine.runtime.batch import evolve
 from engine.runtime.stage import Stage
 from engine.vocabulary.decision import Answer, State
+from engine.vocabulary.errors import FormatError
 from engine.vocabulary.postings import Posting
 from tests.world import HandClock, open_institution_for_tests, processor_of
 
@@ -114,21 +115,27 @@ def test_a_customer_is_frozen_and_thawed() -> None:
         assert state.need(Customer, ada.id).state is new_state
 
 
-def test_a_wallet_with_money_or_a_hold_cannot_be_closed_and_closed_is_for_good() -> None:
+def test_a_wallet_with_money_or_a_hold_is_not_empty() -> None:
     state = State()
     ada = opened(state)
-    assert changed(state, ada, CustomerState.CLOSED).reasons == ("wallet_not_empty",)
+    assert not is_empty(state, ada)
     wallet = state.need(Account, ada.account_id)
     assert wallet.held_id is not None
     hold = Posting(
         debit=wallet.id, credit=wallet.held_id, amount_minor=5_000, kind="card hold", effective_on=ada.opened_on
     )
     rules.post(state, ada.id, [hold], NOW)
-    assert changed(state, ada, CustomerState.CLOSED).reasons == ("wallet_not_empty",)
+    assert not is_empty(state, ada)
+    assert is_empty(state, opened(state, OpenCustomer(handle="grace", name="Grace")))
 
-    empty = opened(state, OpenCustomer(handle="grace", name="Grace"))
-    assert changed(state, empty, CustomerState.CLOSED).code == "changed"
-    assert changed(state, empty, CustomerState.ACTIVE).reasons == ("customer_closed",)
+
+def test_closed_is_for_good_and_not_asked_for_here() -> None:
+    state = State()
+    ada = opened(state)
+    state.put(replace(ada, state=CustomerState.CLOSED))
+    assert changed(state, ada, CustomerState.ACTIVE).reasons == ("customer_closed",)
+    with pytest.raises(FormatError, match="new_state"):
+        changed(state, ada, CustomerState.CLOSED)
 
 
 def test_nobody_cannot_be_changed() -> None:
@@ -159,9 +166,7 @@ def test_customers_on_the_database(database: Database) -> None:
     assert [account.balance_minor for account in accounts.values()] == [5_000, 5_000]
 
     freeze = ChangeCustomerState(customer_id=ada.id, new_state=CustomerState.FROZEN, reference="court order 1")
-    close = ChangeCustomerState(customer_id=ada.id, new_state=CustomerState.CLOSED, reference="goodbye")
-    frozen, refused = processor.execute([freeze, close])
+    (frozen,) = processor.execute([freeze])
     assert frozen is not None and frozen.code == "changed"
-    assert refused == Answer("refused", ("wallet_not_empty",))
     with processor.engine.connect() as connection:
         assert read_by_handle(connection, ["@ada"])[0].state is CustomerState.FROZEN

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from engine.accounts.model import OpenCustomer
+from engine.accounts.model import CustomerState, OpenCustomer
+from engine.accounts.store import read_by_handle
 from engine.database.connections import Database
 from engine.ledger import store as ledger
 from engine.ledger.audit import LEDGER_PROOFS
@@ -17,7 +18,7 @@ from engine.ledger.chart import INTEREST_ACCRUED, INTEREST_EXPENSE
 from engine.runtime.files import Files
 from engine.runtime.jobs import JobRun, Scheduler
 from engine.savings.audit import SAVINGS_PROOFS
-from engine.savings.model import AccrueInterest, MoveSavings, OpenSavings, PostInterest, SavingsAccount
+from engine.savings.model import AccrueInterest, CloseCustomer, MoveSavings, OpenSavings, PostInterest, SavingsAccount
 from engine.savings.store import read_savings
 from engine.wallet import wallet_jobs, wallet_stages
 from tests.engine.people import accounts_stage, codes, customer_id
@@ -129,6 +130,34 @@ def test_nights_that_were_missed_are_made_up_for_and_a_month_is_paid_for_its_own
     assert (bank.own(INTEREST_EXPENSE), bank.own(INTEREST_ACCRUED)) == (60, 20)
     assert not bank.findings()
     assert bank.nights(at(2, 13, month=4)) == []
+
+
+def test_a_customer_with_savings_is_not_closed_not_even_when_they_are_opened_in_the_same_batch(
+    database: Database, tmp_path: Path
+) -> None:
+    bank = Bank(database, "closing", tmp_path, at(2, 12))
+    carol, dora = customer_id("@carol", bank.book), customer_id("@dora", bank.book)
+    requests = [
+        OpenCustomer(handle="@carol", name="Carol", opening_deposit_minor=700),
+        OpenSavings(reference="1", customer_id=carol, rate_bps=0, opening_minor=700),
+        CloseCustomer(customer_id=carol, reference="1"),
+        OpenCustomer(handle="@dora", name="Dora"),
+        CloseCustomer(customer_id=dora, reference="1"),
+        OpenSavings(reference="1", customer_id=dora, rate_bps=0, opening_minor=0),
+    ]
+    assert codes(bank.processor.execute(requests)) == [
+        "opened",
+        "opened",
+        "savings_not_empty",
+        "opened",
+        "closed",
+        "account_closed",
+    ]
+    again = CloseCustomer(customer_id=carol, reference="2")
+    assert codes(bank.processor.execute([again])) == ["savings_not_empty"], "loaded from the rows"
+    with bank.processor.engine.connect() as connection:
+        states = {one.handle: one.state for one in read_by_handle(connection, ["@carol", "@dora"])}
+    assert states == {"@carol": CustomerState.ACTIVE, "@dora": CustomerState.CLOSED}
 
 
 def test_nights_in_one_batch_are_nights_one_by_one(database: Database, tmp_path: Path) -> None:

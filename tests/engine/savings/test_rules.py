@@ -16,6 +16,7 @@ from engine.savings.model import (
     AccrualBook,
     AccrueInterest,
     BookAccrual,
+    CloseCustomer,
     ClosingBalance,
     MoveSavings,
     OpenSavings,
@@ -23,7 +24,8 @@ from engine.savings.model import (
     SavingsAccount,
     closing_id,
 )
-from engine.vocabulary.decision import Answer
+from engine.vocabulary.decision import Answer, Decision
+from engine.vocabulary.postings import Posting
 from tests.engine.people import BOOK, People, customer_id
 
 DAY = timedelta(days=1)
@@ -105,6 +107,41 @@ def test_a_frozen_or_closed_customer_moves_nothing(people: People, state: Custom
     move = MoveSavings(reference="1", customer_id=ADA, savings_id=savings.id, amount_minor=-1)
     assert people.ask(move).reasons == (reason,)
     assert people.ask(replace(OPEN, reference="2")).reasons == (reason,)
+
+
+def test_a_customer_is_closed_only_without_money_in_wallet_or_savings_and_without_interest_to_come(
+    people: People,
+) -> None:
+    def move(amount_minor: int) -> str:
+        reference, savings_id = str(amount_minor), savings.id
+        return people.ask(
+            MoveSavings(reference=reference, customer_id=ADA, savings_id=savings_id, amount_minor=amount_minor)
+        ).code
+
+    close = CloseCustomer(customer_id=ADA, reference="goodbye")
+    savings = opened(people)
+    wallet = people.state.need(Customer, ADA).account_id
+    assert people.ask(close).reasons == ("wallet_not_empty",)
+    assert move(50_000) == "moved" and people.balance(wallet) == 0
+    assert people.ask(close).reasons == ("savings_not_empty",)
+
+    people.now = NOON + DAY
+    accrue(people, savings, MONDAY)
+    assert move(-150_000) == "moved"
+    bob = people.state.need(Customer, customer_id("@bob"))
+    posting = Posting(debit=wallet, credit=bob.account_id, amount_minor=150_000, kind="away", effective_on=MONDAY)
+    people.fold(Decision(postings=(posting,)))
+    assert people.ask(close).reasons == ("interest_due",)
+    assert people.ask(PostInterest(savings_id=savings.id, period_end=MONDAY)).code == "paid"
+    assert move(-15) == "moved"
+    people.fold(Decision(postings=(replace(posting, amount_minor=15),)))
+
+    people.now = NOON + 2 * DAY
+    assert people.ask(close).reasons == ("interest_due",), "last night has not been counted yet"
+    accrue(people, savings, MONDAY + DAY)
+    assert people.ask(close).code == "closed"
+    assert people.ask(close).reasons == ("account_closed",)
+    assert people.ask(replace(close, customer_id=customer_id("@nobody"))).reasons == ("unknown_customer",)
 
 
 def test_days_are_accrued_once_each_in_order_and_only_when_over(people: People) -> None:
