@@ -24,6 +24,7 @@ _PARAMS = {
     "amount_not_positive": "amount_minor",
     "amount_too_large": "amount_minor",
     "insufficient_funds": "amount_minor",
+    "limit_exceeded": "amount_minor",
     "note_malformed": "note",
     "wrong_asset": "currency",
 }

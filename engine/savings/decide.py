@@ -44,11 +44,13 @@ from engine.vocabulary.postings import Posting, PostingOutcome
 Request = OpenSavings | MoveSavings | CloseCustomer | AccrueInterest | BookAccrual | PostInterest
 
 DAY = timedelta(days=1)
-_REFUSAL_OF = {
+REFUSAL_OF = dict.fromkeys(PostingOutcome, "not_possible") | {
     PostingOutcome.ACCOUNT_CLOSED: "account_closed",
     PostingOutcome.WOULD_GO_BELOW_LIMIT: "insufficient_funds",
+    PostingOutcome.WOULD_EXCEED_LIMIT: "limit_exceeded",
     PostingOutcome.WOULD_OVERFLOW: "amount_malformed",
 }
+"""The reason for each outcome of the ledger: what no move should meet is refused in words all the same."""
 
 
 def decide(book: Book, state: State, request: Request, now: datetime) -> Decision:
@@ -96,7 +98,7 @@ def _open(book: Book, state: State, request: OpenSavings, now: datetime) -> Deci
     wallet = state.need(Account, customer.account_id)
     outcome = rules.check(State((wallet, *(event.subject for event in opened))), postings)
     if outcome is not PostingOutcome.OK:
-        return _refused(_REFUSAL_OF[outcome])
+        return _refused(REFUSAL_OF[outcome])
     return Decision(
         events=(*opened, SavingsOpened(subject=savings)),
         postings=postings,
@@ -117,7 +119,7 @@ def _move(book: Book, state: State, request: MoveSavings, now: datetime) -> Deci
         return _refused("amount_malformed")
     postings = _moved(customer, savings, request.amount_minor, book.business_date(now))
     if (outcome := rules.check(state, postings)) is not PostingOutcome.OK:
-        return _refused(_REFUSAL_OF[outcome])
+        return _refused(REFUSAL_OF[outcome])
     return Decision(events=(SavingsMoved(subject=savings),), postings=postings, answer=Answer("moved"))
 
 

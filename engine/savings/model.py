@@ -31,6 +31,8 @@ REFUSALS: Mapping[str, str] = {
     "account_closed": "The account is closed.",
     "account_frozen": "The account is frozen.",
     "insufficient_funds": "There is not enough money in the account that it would leave.",
+    "limit_exceeded": "The account that it would go to may not hold that much.",
+    "not_possible": "The books do not allow this.",
     "wallet_not_empty": "There is money in the wallet, or held in it.",
     "savings_not_empty": "There is money in a savings account.",
     "interest_due": "A savings account has earned interest that is not paid yet.",

@@ -36,11 +36,13 @@ from engine.vocabulary.postings import Posting, PostingOutcome
 
 Request = SendMoney | RequestMoney | AnswerRequest | TimerFired
 
-_REFUSAL_OF = {
+REFUSAL_OF = dict.fromkeys(PostingOutcome, "not_possible") | {
     PostingOutcome.ACCOUNT_CLOSED: "account_closed",
     PostingOutcome.WOULD_GO_BELOW_LIMIT: "insufficient_funds",
+    PostingOutcome.WOULD_EXCEED_LIMIT: "limit_exceeded",
     PostingOutcome.WOULD_OVERFLOW: "amount_too_large",
 }
+"""The reason for each outcome of the ledger: what no transfer should meet is refused in words all the same."""
 
 
 def decide(book: Book, state: State, request: Request, now: datetime) -> Decision:
@@ -80,7 +82,7 @@ def _send(book: Book, state: State, request: SendMoney, now: datetime) -> Decisi
     )
     posting = _posting(transfer, sender, receiver)
     if (outcome := rules.check(state, (posting,))) is not PostingOutcome.OK:
-        return _refused(_REFUSAL_OF[outcome])
+        return _refused(REFUSAL_OF[outcome])
     return Decision(
         events=(MoneySent(subject=transfer),),
         postings=(posting,),
@@ -149,7 +151,7 @@ def _answer(book: Book, state: State, request: AnswerRequest, now: datetime) -> 
     )
     posting = _posting(transfer, payer, requester)
     if (outcome := rules.check(state, (posting,))) is not PostingOutcome.OK:
-        return _refused(_REFUSAL_OF[outcome])
+        return _refused(REFUSAL_OF[outcome])
     return Decision(
         events=(MoneySent(subject=transfer), MoneyRequestPaid(subject=replace(asked, state=RequestState.PAID))),
         postings=(posting,),

@@ -39,6 +39,8 @@ REFUSALS: Mapping[str, str] = {
     "account_frozen": "The account is frozen.",
     "handle_closed": "Whoever has this handle has closed the account.",
     "insufficient_funds": "There is not enough money in the wallet.",
+    "limit_exceeded": "The wallet that it would go to may not hold that much.",
+    "not_possible": "The books do not allow this transfer.",
 }
 """Why something is refused, for machines and for people, in order of precedence."""
 

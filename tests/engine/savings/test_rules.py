@@ -10,7 +10,8 @@ import pytest
 
 from engine.accounts.model import Customer, CustomerState
 from engine.ledger.chart import INTEREST_ACCRUED, INTEREST_EXPENSE
-from engine.savings.decide import decide
+from engine.ledger.model import Account
+from engine.savings.decide import REFUSAL_OF, decide
 from engine.savings.model import (
     REFUSALS,
     AccrualBook,
@@ -25,7 +26,7 @@ from engine.savings.model import (
     closing_id,
 )
 from engine.vocabulary.decision import Answer, Decision
-from engine.vocabulary.postings import Posting
+from engine.vocabulary.postings import Posting, PostingOutcome
 from tests.engine.people import BOOK, People, customer_id
 
 DAY = timedelta(days=1)
@@ -83,6 +84,19 @@ def test_opening_is_refused_in_words(people: People, change: dict[str, object], 
     decision = people.decide(replace(OPEN, **change))  # type: ignore[arg-type]
     assert decision.answer == Answer("refused", (reason,)) and reason in REFUSALS
     assert not decision.events and not decision.postings
+
+
+@pytest.mark.parametrize("outcome", PostingOutcome)
+def test_every_outcome_of_the_ledger_is_refused_in_words(outcome: PostingOutcome) -> None:
+    assert REFUSAL_OF[outcome] in REFUSALS
+
+
+def test_a_wallet_with_a_limit_takes_no_more_back_from_savings(people: People) -> None:
+    savings = opened(people)
+    wallet = people.state.need(Account, people.state.need(Customer, ADA).account_id)
+    people.state.put(wallet._replace(maximum_minor=50_000, ceiling_minor=50_000))
+    back = MoveSavings(reference="1", customer_id=ADA, savings_id=savings.id, amount_minor=-1)
+    assert people.ask(back).reasons == ("limit_exceeded",)
 
 
 def test_money_goes_in_and_out_and_never_more_than_is_there(people: People) -> None:

@@ -9,7 +9,8 @@ from uuid import UUID
 import pytest
 
 from engine.accounts.model import Customer, CustomerState
-from engine.transfers.decide import decide
+from engine.ledger.model import Account
+from engine.transfers.decide import REFUSAL_OF, decide
 from engine.transfers.model import (
     EXPIRY,
     LARGEST_TRANSFER_MINOR,
@@ -22,6 +23,7 @@ from engine.transfers.model import (
     SendMoney,
 )
 from engine.vocabulary.decision import Answer, Timer, TimerCancelled, TimerFired
+from engine.vocabulary.postings import PostingOutcome
 from tests.engine.people import People, customer_id
 
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
@@ -55,6 +57,18 @@ def request_id(answer: Answer) -> UUID:
 
 def yes(request: UUID, payer: UUID = ADA, reference: str = "a") -> AnswerRequest:
     return AnswerRequest(reference=reference, request_id=request, payer_id=payer, accept=True)
+
+
+@pytest.mark.parametrize("outcome", PostingOutcome)
+def test_every_outcome_of_the_ledger_is_refused_in_words(outcome: PostingOutcome) -> None:
+    assert REFUSAL_OF[outcome] in REFUSALS
+
+
+def test_a_wallet_is_not_filled_above_its_limit(people: People) -> None:
+    wallet = people.state.need(Account, people.state.need(Customer, BOB).account_id)
+    people.state.put(wallet._replace(maximum_minor=3_999, ceiling_minor=3_999))
+    assert people.ask(SEND).reasons == ("limit_exceeded",)
+    assert people.ask(replace(SEND, amount_minor=2_999)).code == "sent"
 
 
 def test_money_goes_from_wallet_to_wallet(people: People) -> None:
