@@ -1,7 +1,8 @@
-"""The rule of traces: the next number of the merchant's terminal, at this second.
+"""The rule of traces: the next number of the merchant's terminal for e-commerce, at this second.
 
 Hard cases: the same reference again (the shell answers it, with the first trace), two payments at once on one terminal,
-the number after 999999.
+a device of the merchant that gives the same number at the same second (it has another terminal id), the number after
+999999.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from engine.vocabulary.identifiers import STATIC, derive_id
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A request and the terminal (DE 41) that speaks for its merchant: the last of its own, None without any."""
+    """A request and the terminal (DE 41) of its merchant's e-commerce; None when there is no such merchant."""
 
     request: AssignTrace
     terminal_id: str | None

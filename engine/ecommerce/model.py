@@ -41,7 +41,7 @@ class AssignTrace:
     """Give a payment its trace. `reference` is the merchant's own; card and amount are there to tell it from another.
 
     Answered "assigned" with the facts terminal_id, stan and transmitted_at (whole seconds, as DE 7 has them), or
-    "refused": unknown_merchant, when no merchant or no terminal of one goes by `merchant_id`.
+    "refused": unknown_merchant, when no merchant goes by `merchant_id`.
     """
 
     merchant_id: str

@@ -1,4 +1,4 @@
-"""The SQL of traces, and which terminal speaks for a merchant."""
+"""The SQL of traces, and which terminal a merchant's e-commerce has."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from engine.database.tables import metadata
 from engine.ecommerce import decide as rules
 from engine.ecommerce.decide import Placed
 from engine.ecommerce.model import KEYS, AssignTrace, TraceCounter
-from engine.merchants.model import id_of_merchant
+from engine.merchants.model import ecommerce_terminal
 from engine.runtime.stage import Outside, Stage
 from engine.vocabulary.decision import State
 from engine.vocabulary.identifiers import STATIC, derive_id
@@ -29,9 +29,7 @@ trace_counters = Table(
 
 counter_rows = NounRows(TraceCounter, trace_counters)
 
-_TERMINALS = text(
-    "select merchant, max(terminal_id) as terminal_id from terminals where merchant = any(:merchants) group by merchant"
-)
+_OPEN = text("select terminal_id from terminals where terminal_id = any(:terminal_ids)")
 
 
 def ecommerce_stage(institution: Institution) -> Stage:
@@ -47,12 +45,16 @@ def ecommerce_stage(institution: Institution) -> Stage:
 
 
 def prepare(outside: Outside, requests: Sequence[AssignTrace]) -> list[Placed]:
-    """Each request with the terminal that speaks for its merchant. Terminals never change hands: no lock is needed."""
-    merchants = [id_of_merchant(outside.institution.name, request.merchant_id) for request in requests]
+    """Each request with the terminal of its merchant's e-commerce. It is opened with the merchant and never goes: no
+    lock is needed.
+    """
+    wanted = [ecommerce_terminal(outside.institution.name, request.merchant_id) for request in requests]
     with outside.read() as connection:
-        found = connection.execute(_TERMINALS, {"merchants": sorted(set(merchants))})
-        terminals = {row.merchant: row.terminal_id for row in found}
-    return [Placed(request, terminals.get(merchant)) for request, merchant in zip(requests, merchants, strict=True)]
+        opened = set(connection.execute(_OPEN, {"terminal_ids": sorted(set(wanted))}).scalars())
+    return [
+        Placed(request, terminal_id if terminal_id in opened else None)
+        for request, terminal_id in zip(requests, wanted, strict=True)
+    ]
 
 
 def load(institution: str, connection: Connection, prepared: Sequence[Placed], state: State) -> set[UUID]:

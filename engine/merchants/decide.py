@@ -21,6 +21,7 @@ from engine.merchants.model import (
     OpenMerchant,
     Terminal,
     TerminalOpened,
+    ecommerce_terminal,
     id_of_merchant,
     id_of_terminal,
 )
@@ -64,10 +65,11 @@ def _open(book: str, state: State, request: OpenMerchant) -> Decision:
     identity = id_of_merchant(book, request.merchant_id)
     terminals = [
         Terminal(id=id_of_terminal(book, terminal_id), terminal_id=terminal_id, merchant=identity)
-        for terminal_id in request.terminal_ids
+        for terminal_id in (*request.terminal_ids, ecommerce_terminal(book, request.merchant_id))
     ]
     reasons = ["merchant_exists"] if state.get(Merchant, identity) else []
-    reasons += ["terminal_taken"] if any(state.get(Terminal, terminal.id) for terminal in terminals) else []
+    known = (state.get(Terminal, terminal.id) for terminal in terminals)
+    reasons += ["terminal_taken"] if any(one is not None and one.merchant != identity for one in known) else []
     if reasons:
         return Decision(answer=Answer("refused", tuple(reasons)))
     merchant = Merchant(

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from string import ascii_uppercase, digits
 from typing import ClassVar
 from uuid import UUID
 
@@ -15,6 +16,8 @@ from engine.vocabulary.events import Event
 from engine.vocabulary.identifiers import STATIC, derive_id
 from engine.vocabulary.keys import KeyRule
 from engine.vocabulary.money import ASSETS, BPS, share_bps
+
+_CHARACTERS = digits + ascii_uppercase
 
 
 class MerchantState(StrEnum):
@@ -69,7 +72,7 @@ class Terminal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenMerchant:
-    """Take on a merchant with its terminals. Answered "opened", or "refused" with reasons.
+    """Take on a merchant with its terminals, and one more for e-commerce. Answered "opened", or "refused" with reasons.
 
     Raises `FormatError` for what DE 18, 41, 42, 43 or a fee plan cannot hold.
     """
@@ -138,6 +141,18 @@ def id_of_merchant(institution: str, merchant_id: str) -> UUID:
 def id_of_terminal(institution: str, terminal_id: str) -> UUID:
     """The identifier of the terminal that DE 41 names."""
     return derive_id(f"{institution}/terminal", terminal_id, on=STATIC)
+
+
+def ecommerce_terminal(institution: str, merchant_id: str) -> str:
+    """DE 41 of a merchant's payments over the internet: `E` and seven letters or digits that follow from the merchant.
+
+    No device has it, so a device's trace numbers (DE 11) never meet those that the acquirer gives.
+    """
+    rest, characters = id_of_merchant(institution, merchant_id).int, ["E"]
+    for _ in range(7):
+        rest, place = divmod(rest, len(_CHARACTERS))
+        characters.append(_CHARACTERS[place])
+    return "".join(characters)
 
 
 def _require(holds: bool, element: str, reason: str) -> None:

@@ -16,6 +16,7 @@ from engine.merchants.model import (
     Merchant,
     OpenMerchant,
     Terminal,
+    ecommerce_terminal,
     id_of_merchant,
     id_of_terminal,
 )
@@ -60,7 +61,11 @@ def load(
         connection, sorted({id_of_merchant(book, request.merchant_id) for request in requests})
     ):
         state.put(merchant)
-    named = {id_of_terminal(book, terminal_id) for request in opening for terminal_id in request.terminal_ids}
+    named = {
+        id_of_terminal(book, terminal_id)
+        for request in opening
+        for terminal_id in (*request.terminal_ids, ecommerce_terminal(book, request.merchant_id))
+    }
     for terminal in terminal_rows.lock(connection, sorted(named)):
         state.put(terminal)
     return own_accounts(book, {request.asset for request in opening}) | {

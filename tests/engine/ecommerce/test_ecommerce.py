@@ -9,7 +9,7 @@ from engine.acquirer import acquirer_stages
 from engine.database.connections import Database
 from engine.ecommerce.decide import Placed, decide
 from engine.ecommerce.model import LARGEST_STAN, AssignTrace, TraceCounter
-from engine.merchants.model import OpenMerchant
+from engine.merchants.model import OpenMerchant, ecommerce_terminal
 from engine.runtime.batch import evolve
 from engine.vocabulary.decision import Answer, State
 from engine.vocabulary.identifiers import Pan
@@ -69,4 +69,24 @@ def test_a_reference_keeps_its_first_trace(database: Database) -> None:
     assert again == first
     assert other_amount.code == "key_reused"
     assert [one.facts["stan"] for one in (first, second, third)] == ["000001", "000002", "000003"]
-    assert first.facts["terminal_id"] == "M1T2"
+    own = ecommerce_terminal("traces", "M1")
+    assert first.facts["terminal_id"] == own not in SHOP.terminal_ids
+    assert len(own) == 8 and own.startswith("E")
+
+
+def test_a_device_under_the_terminal_id_of_another_merchant_s_e_commerce_is_refused(database: Database) -> None:
+    acquirer = open_institution_for_tests(database, "taken", "200002", "acquirer")
+    processor = processor_of(database, acquirer, acquirer_stages(acquirer, "900000"), HandClock())
+    device = ecommerce_terminal("taken", "M1")
+    opened, refused, online_only = processor.execute(
+        [
+            SHOP,
+            replace(SHOP, merchant_id="M2", terminal_ids=(device,)),
+            replace(SHOP, merchant_id="M3", terminal_ids=()),
+        ]
+    )
+    assert opened is not None and opened.code == "opened"
+    assert refused == Answer("refused", ("terminal_taken",))
+    assert online_only is not None and online_only.code == "opened"
+    (trace,) = processor.execute([replace(ASSIGN, merchant_id="M3")])
+    assert trace is not None and trace.facts["terminal_id"] == ecommerce_terminal("taken", "M3")

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from engine.acquirer import acquirer_stages
 from engine.database.connections import Database
 from engine.ledger.chart import MERCHANT_PAYABLE
-from engine.merchants.model import CloseMerchant, MerchantState, id_of_merchant
+from engine.merchants.model import CloseMerchant, MerchantState, ecommerce_terminal, id_of_merchant
 from engine.merchants.store import merchant_rows
 from engine.processor import Processor
 from engine.vocabulary.errors import FormatError
@@ -47,7 +47,8 @@ def test_a_merchant_is_opened_once_with_its_accounts_and_terminals(processor: Pr
         terminals = connection.execute(text("select terminal_id from terminals order by 1")).scalars().all()
     assert payables == 2
     assert own == (7, 7)
-    assert terminals == ["T1", "T2", "T4"]
+    online = [ecommerce_terminal("acquirer", one.merchant_id) for one in (SHOP, other)]
+    assert sorted(terminals) == sorted(["T1", "T2", "T4", *online])
 
 
 def test_a_merchant_is_closed_and_stays_known(processor: Processor) -> None:
