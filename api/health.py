@@ -1,5 +1,6 @@
 """How a host of this machine is. Who listens is asked over its own wire: an echo over ISO 8583, `/health` over HTTP.
-Who only dials, or speaks to nobody, leaves heartbeats.
+Who dials, or speaks to nobody, leaves heartbeats. The acquirer does both: an echo says to a terminal that the host is
+there, whatever the network does, so it cannot say whether the network takes payments from it; the heartbeat does.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ PATIENCE = timedelta(seconds=3)
 
 
 def heartbeats(host: str, bank: str, settings: Settings) -> tuple[Heartbeat, ...]:
-    """The heartbeats that this kind of host leaves: none if it can be called."""
+    """The heartbeats that this kind of host leaves: none if being called says all."""
     match host:
         case "issuer":
             return (Heartbeat(settings.data_folder, f"issuer-{bank}"),)
+        case "acquirer":
+            return (Heartbeat(settings.data_folder, "acquirer"),)
         case "jobs":
             return (Heartbeat(settings.data_folder, "jobs"),)
         case _:
@@ -39,7 +42,11 @@ async def trouble(host: str, bank: str, settings: Settings) -> str | None:
         case "api":
             return http_trouble(where, settings.api_port)
         case "acquirer":
-            return await echo_trouble(where, settings.pos_port, TERMINAL)
+            if (silent := await echo_trouble(where, settings.pos_port, TERMINAL)) is not None:
+                return silent
+            (left,) = heartbeats(host, bank, settings)
+            found = left.trouble(machine_now())
+            return None if found is None else f"terminals reach it, but {found}; is it signed on to the network?"
         case "network":
             return await echo_trouble(where, settings.network_port, SIMNET)
         case _:

@@ -145,7 +145,7 @@ async def _up(system: System, settings: Settings, console: Console, status: Stat
     customers = await asyncio.to_thread(standing.settle_town, system, population)
     async with AsyncExitStack() as stack:
         stop = stack.enter_context(stopping())
-        hearts = [*heartbeats("issuer", OUR_BANK, settings), *heartbeats("jobs", OUR_BANK, settings)]
+        hearts = [beat for host in ("acquirer", "issuer", "jobs") for beat in heartbeats(host, OUR_BANK, settings)]
         town = await stack.enter_async_context(Standing(system, standing.duties(system), heartbeats=hearts))
         await stack.enter_async_context(http_host(town, OUR_ACQUIRER, OUR_BANK, settings))
         status.update("signing on")

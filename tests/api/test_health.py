@@ -73,6 +73,6 @@ def test_who_cannot_be_called_is_known_by_its_heartbeat(host: str, tmp_path: Pat
     assert asyncio.run(trouble("issuer", "northbank", settings)) is not None
 
 
-@pytest.mark.parametrize("host", ["api", "acquirer", "network"])
+@pytest.mark.parametrize("host", ["api", "network"])
 def test_who_can_be_called_leaves_none(host: str, tmp_path: Path) -> None:
     assert heartbeats(host, "bank", Settings(data_folder=tmp_path)) == ()

@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 from fastapi import FastAPI
 
-from api.health import http_trouble
+from api.clock import MachineClock
+from api.health import heartbeats, http_trouble, trouble
 from api.heartbeats import Heartbeat
-from api.hosts import HttpHost, Standing, stopping
+from api.hosts import Duty, HttpHost, Standing, stopping
+from api.roles import AcquirerHost
 from engine.database.connections import Database
 from engine.database.institutions import move_clock_offset
 from engine.database.schema import upgrade_public
@@ -23,7 +25,13 @@ from engine.processor import Processor
 from engine.runtime.jobs import Job, JobContext, Step
 from engine.vocabulary.decision import Answer
 from engine.vocabulary.errors import BezantError
-from gateways.iso8583.links import PortBusy
+from engine.vocabulary.responses import ResponseCode
+from gateways.iso8583.codec import decode, encode
+from gateways.iso8583.links import Link, Listener, PortBusy
+from gateways.iso8583.replies import reply_to
+from gateways.iso8583.specifications import SIMNET
+from gateways.iso8583.wires import Wires
+from tests.api.processes import free_ports
 from tests.api.standing_world import Installation, install
 from tests.conftest import ROLE_SECRET
 from tests.engine.runtime.purse import Ask, OpenPurse, Settle
@@ -178,6 +186,56 @@ def test_a_heart_beats_while_all_is_well_and_not_after(installation: Installatio
             await true(heartbeat.path.exists)
             assert standing.well
         assert not heartbeat.path.exists()
+
+    run(story)
+
+
+class _Network:
+    """The other end of a member's link: gives every request the same response code (DE 39), and notes its member."""
+
+    def __init__(self, response_code: ResponseCode, asked: list[str]) -> None:
+        self._response_code = response_code
+        self._asked = asked
+
+    def met(self, link: Link) -> _Network:
+        self._link = link
+        return self
+
+    def on_frame(self, frame: bytes) -> None:
+        fields = decode(frame, SIMNET)
+        self._link.send(encode(reply_to(fields, self._response_code), SIMNET))
+        self._asked.append(fields["33"])
+
+    def on_lost(self, reason: str) -> None:
+        """Nothing is left to do."""
+
+
+@pytest.mark.parametrize("response_code", [ResponseCode.APPROVED, ResponseCode.ROUTING_UNKNOWN])
+def test_an_acquirer_is_well_only_when_the_network_has_signed_it_on(
+    installation: Installation, response_code: ResponseCode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signed_on = response_code is ResponseCode.APPROVED
+
+    async def story() -> None:
+        asked: list[str] = []
+        network = Listener("127.0.0.1", 0, _Network(response_code, asked).met, clock=MachineClock(), wires=Wires())
+        await network.start()
+        settings = installation.system.settings.model_copy(
+            update={"network_port": network.address[1], "pos_port": int(free_ports()["BEZANT_POS_PORT"])}
+        )
+        monkeypatch.setattr(installation.system, "settings", settings)
+        (left,) = heartbeats("acquirer", "bank", settings)
+        duty = Duty(installation.institution, AcquirerHost)
+        async with Standing(installation.system, [duty], heartbeats=[left]) as standing:
+            await true(lambda: bool(asked))
+            if signed_on:
+                await true(left.path.exists)
+            assert standing.well is signed_on
+            found = await trouble("acquirer", "bank", settings)
+            assert (found is None) is signed_on
+            assert signed_on or (found is not None and "is it signed on to the network?" in found)
+        assert await trouble("acquirer", "bank", settings) is not None
+        await network.close()
 
     run(story)
 
