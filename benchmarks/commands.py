@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,6 +15,8 @@ from engine.vocabulary.errors import BezantError
 
 bench_commands = typer.Typer()
 
+PictureFile = Annotated[Path | None, typer.Option("--picture", help="Draw latency against load in this file (SVG).")]
+
 NAMES = ("ledger",)
 """Every benchmark there is; each is a module of this package with a `run`."""
 
@@ -22,6 +25,7 @@ NAMES = ("ledger",)
 def bench(
     name: Annotated[str, typer.Argument(help=f"Which: {', '.join(NAMES)}.")],
     json_file: JsonFile = None,
+    picture_file: PictureFile = None,
 ) -> None:
     """Measure how fast something is, against a peer on the same machine."""
     if name not in NAMES:
@@ -39,3 +43,6 @@ def bench(
     if json_file is not None:
         json_file.write_text(json.dumps(result.as_json(), indent=1) + "\n")
         console.print(f"written to {json_file}")
+    if picture_file is not None and result.picture is not None:
+        picture_file.write_text(result.picture)
+        console.print(f"drawn in {picture_file}")

@@ -1,8 +1,9 @@
-"""`ledger`: transfers between random wallets through the whole shell, against pgbench on the same server.
+"""`ledger`: transfers through the whole shell, against pgbench on the same server, in turns.
 
-Each transfer is a request with its own idempotency key, decided under locks, posted, journalled and committed durably.
-The requests come from one process, the processor's own, in a closed loop: so many in flight, no think time. pgbench
-runs its own workload, which is TPC-B like: three updates, one read, one insert and a commit a transaction.
+Each transfer is a request with its own idempotency key, decided under locks, posted, digested and committed durably.
+The requests come from the processor's own process, in a closed loop: so many in flight, no think time. pgbench runs
+its own workload, which is TPC-B like: three updates, one read, one insert and a commit a transaction. Every figure is
+the median of rounds in which all take their turn, so that a busy machine disturbs both sides of a ratio.
 """
 
 from __future__ import annotations
@@ -12,41 +13,40 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections import defaultdict
 from collections.abc import Callable
-from os import cpu_count
+from os import cpu_count, getloadavg
 from pathlib import Path
-from random import Random
 from statistics import median
-from threading import Thread
-from time import perf_counter
-from uuid import UUID
 
 from sqlalchemy import URL, Connection, text
 
-from api.clock import WorldClock, machine_now
-from api.hosts import SWITCH_INTERVAL_S
-from api.settings import load_settings
-from api.system import MEMBERS, OUR_BANK, System, opened
+from api.clock import machine_now
+from api.settings import Settings, load_settings
+from api.system import MEMBERS, System, opened
+from benchmarks.curve import Point, drawn
+from benchmarks.filling import fill
+from benchmarks.load import Load, serving
 from benchmarks.shape import Result, Row, versions
-from engine.accounts.model import OpenCustomer
 from engine.database.server import program
 from engine.ledger.audit import LEDGER_PROOFS
 from engine.processor import Processor
-from engine.transfers.audit import TRANSFER_PROOFS
-from engine.transfers.model import SendMoney
-from engine.vocabulary.decision import Answer
 from engine.vocabulary.errors import BezantError
 
-ACCOUNTS = 10_000
+EMPTY, FULL = "bank", "northbank"
+"""The institution whose book has its accounts' opening deposits only, and the one with millions of entries."""
+ACCOUNTS = 100_000
+DEPOSITS = 30
+"""To each account of the full book: three million entries, and as many keys."""
 OPENING_MINOR = 1_000_000
-LARGEST_MINOR = 100
-IN_FLIGHT = (100, 1_000)
-ROUNDS = 3
-SECONDS = 5
+ROUNDS = 5
+SECONDS = 4.0
 SCALE = 10
 CONNECTIONS = 8
-PEER = f"pgbench -c {CONNECTIONS} -M prepared, scale {SCALE}"
-_TPS = re.compile(r"^tps = ([0-9]+)", re.MULTILINE)
+TPC_B = f"pgbench -c {CONNECTIONS} -M prepared, TPC-B, scale {SCALE}"
+LADDER = (1, 3, 10, 30, 100, 300, 1_000, 3_000)
+_TPS = re.compile(r"^tps = ([0-9.]+)", re.MULTILINE)
+_SHOWN = ("server_version", "fsync", "synchronous_commit", "full_page_writes", "shared_buffers", "max_wal_size")
 
 Say = Callable[[str], None]
 
@@ -56,114 +56,134 @@ def run(say: Say) -> Result:
     with tempfile.TemporaryDirectory(prefix="bezant-bench-") as folder:
         settings = load_settings().model_copy(update={"database_url": None, "data_folder": Path(folder)})
         with opened(settings) as system:
-            return asyncio.run(_measured(system, say))
+            return asyncio.run(_measured(system, settings, say))
 
 
-async def _measured(system: System, say: Say) -> Result:
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
-    say(f"opening {ACCOUNTS} wallets, filling pgbench's tables")
-    system.set_up(tuple(member for member in MEMBERS if member.name == OUR_BANK), machine_now())
-    bank = system.institution(OUR_BANK)
-    seat = system.seat(
-        bank,
-        clock=WorldClock(system.database.institution(bank.name)),
-        hand_over=asyncio.get_running_loop().call_soon_threadsafe,
-    )
-    load = Load(seat.processor)
+async def _measured(system: System, settings: Settings, say: Say) -> Result:
+    members = tuple(member for member in MEMBERS if member.name in (EMPTY, FULL))
+    system.set_up(members, machine_now())
+    empty, full = (system.institution(name) for name in (EMPTY, FULL))
+    say(f"opening {ACCOUNTS:,} accounts twice, with {ACCOUNTS:,} and {ACCOUNTS * DEPOSITS:,} entries")
+    fill(system, empty, accounts=ACCOUNTS, deposits=1, deposit_minor=OPENING_MINOR)
+    fill(system, full, accounts=ACCOUNTS, deposits=DEPOSITS, deposit_minor=OPENING_MINOR)
     url = system.database.owner().url
     _pgbench(url, "-i", "-q", "-s", str(SCALE))
-    writer = Thread(target=seat.processor.serve)
-    writer.start()
-    ours: dict[int, list[int]] = {in_flight: [] for in_flight in IN_FLIGHT}
-    peer: list[int] = []
-    try:
+    found: defaultdict[str, list[int]] = defaultdict(list)
+    begun_under = getloadavg()[0]
+    with (
+        serving(system, empty) as processor,
+        serving(system, full) as loaded,
+        _Beside(settings, url, 1, ACCOUNTS // 2) as left,
+        _Beside(settings, url, ACCOUNTS // 2 + 1, ACCOUNTS) as right,
+    ):
         for number in range(1, ROUNDS + 1):
-            for in_flight in IN_FLIGHT:
-                ours[in_flight].append(await load.round(in_flight))
-                say(f"round {number}: {ours[in_flight][-1]} transfers a second, {in_flight} in flight")
-            peer.append(_pgbench(url, "-n", "-c", str(CONNECTIONS), "-j", "2", "-M", "prepared", "-T", str(SECONDS)))
-            say(f"round {number}: {peer[-1]} transactions a second by pgbench")
-    finally:
-        seat.processor.stop()
-        writer.join()
-    with seat.processor.engine.connect() as connection:
-        say("proving the books")
-        _prove(connection)
-        shown = {name: str(connection.execute(text(f"show {name}")).scalar_one()) for name in _SHOWN}
+            for name, figure in (await _round(number, url, (processor, loaded), (left, right))).items():
+                found[name].append(figure)
+                say(f"round {number}: {name} {figure:,}")
+        curve = [await _point(processor, in_flight) for in_flight in LADDER]
+    say("proving the books")
+    for institution in (empty, full):
+        with system.database.institution(institution.name).connect() as connection:
+            _prove(connection)
+            shown = {name: str(connection.execute(text(f"show {name}")).scalar_one()) for name in _SHOWN}
+    figures = {name: int(median(values)) for name, values in found.items()}
     return Result(
         name="ledger",
         versions=versions(postgresql=shown.pop("server_version")),
         settings={
             "accounts": ACCOUNTS,
             "rounds": ROUNDS,
-            "seconds_per_round": SECONDS,
+            "seconds_per_figure": int(SECONDS),
             "processors": cpu_count() or 0,
+            "load_before": str(round(begun_under, 1)),
             "figure": "median of rounds",
             **shown,
         },
         rows=tuple(
-            Row(f"transfers, {in_flight} in flight", int(median(figures)), int(median(peer)), PEER, "per second")
-            for in_flight, figures in ours.items()
+            Row(name, figures[ours], figures[peer], peers_name, unit)
+            for name, ours, peer, peers_name, unit in (
+                ("concurrent_100", "random_100", "tpc_b_8", TPC_B, "a second"),
+                ("concurrent_1000", "random_1000", "tpc_b_8", TPC_B, "a second"),
+                ("hot_account", "hot_1000", "random_1000", "random accounts, 1,000 in flight", "a second"),
+                ("single_latency", "single_us", "tpc_b_1_us", "pgbench -c 1", "microseconds, less is better"),
+                ("two_writers", "two_processes", "one_process", "one writer, 1,000 in flight", "a second"),
+                ("preloaded_3m", "full_1000", "random_1000", "a book of few entries", "a second"),
+            )
         ),
+        picture=drawn("Latency against load, transfers through the door", curve),
     )
 
 
-_SHOWN = ("server_version", "fsync", "synchronous_commit", "full_page_writes", "shared_buffers")
+async def _round(
+    number: int, url: URL, processors: tuple[Processor, Processor], beside: tuple[_Beside, _Beside]
+) -> dict[str, int]:
+    load, full = (Load(processor, 1, ACCOUNTS, f"round {number}") for processor in processors)
+    left, right = beside
+    seconds = str(int(SECONDS))
+    figures = {"tpc_b_8": int(_pgbench(url, "-n", "-c", str(CONNECTIONS), "-j", "2", "-M", "prepared", "-T", seconds))}
+    figures["random_100"] = (await load.run(100, SECONDS)).rate
+    figures["random_1000"] = (await load.run(1_000, SECONDS)).rate
+    figures["hot_1000"] = (await load.run(1_000, SECONDS, hot=True)).rate
+    figures["full_1000"] = (await full.run(1_000, SECONDS)).rate
+    figures["tpc_b_1_us"] = int(1e6 / _pgbench(url, "-n", "-c", "1", "-M", "prepared", "-T", seconds))
+    figures["single_us"] = (await load.run(1, SECONDS)).mean_us
+    left.begin(f"alone {number}")
+    figures["one_process"] = await left.rate()
+    for one in beside:
+        one.begin(f"both {number}")
+    figures["two_processes"] = await left.rate() + await right.rate()
+    return figures
 
 
-class Load:
-    """People who send each other small amounts, chosen by chance from one seed."""
+async def _point(processor: Processor, in_flight: int) -> Point:
+    heard = await Load(processor, 1, ACCOUNTS, f"ladder {in_flight}").run(in_flight, SECONDS / 2)
+    return Point(in_flight, heard.rate, heard.median_us / 1e3, heard.slowest_us / 1e3)
 
-    def __init__(self, processor: Processor) -> None:
-        """Opens the wallets."""
-        self._processor = processor
-        self._random = Random(ACCOUNTS)
-        self._sent = 0
-        self._handles = [f"@w{number:05d}" for number in range(ACCOUNTS)]
-        answers = processor.execute(
-            OpenCustomer(handle=handle, name=handle, opening_deposit_minor=OPENING_MINOR) for handle in self._handles
+
+class _Beside:
+    """A writer in a process of its own, with its own load on its own accounts."""
+
+    def __init__(self, settings: Settings, url: URL, first: int, last: int) -> None:
+        self._environment = {
+            "BEZANT_DATABASE_URL": url.render_as_string(hide_password=False),
+            "BEZANT_DATA_FOLDER": str(settings.data_folder),
+        }
+        self._arguments = (EMPTY, str(first), str(last), "1000", str(SECONDS))
+
+    def __enter__(self) -> _Beside:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.load", *self._arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=self._environment,
+            cwd=Path(__file__).parents[1],
         )
-        self._ids = [UUID(str(answer.facts["customer_id"])) for answer in answers if answer is not None]
+        self._line()
+        return self
 
-    async def round(self, in_flight: int) -> int:
-        """Transfers a second over `SECONDS`, with so many in flight all the time."""
-        finished = asyncio.Event()
-        begun_at = perf_counter()
-        done = open_ = 0
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate("\n", timeout=60)
 
-        def heard(answer: Answer) -> None:
-            nonlocal done, open_
-            assert answer.code == "sent", answer
-            open_ -= 1
-            if perf_counter() - begun_at < SECONDS:
-                done += 1
-                send()
-            elif open_ == 0:
-                finished.set()
+    def begin(self, name: str) -> None:
+        """Have it run once; the name keeps its references apart."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{name}\n")
+        self._process.stdin.flush()
 
-        def send() -> None:
-            nonlocal open_
-            open_ += 1
-            self._processor.submit(self._next(), heard)
+    async def rate(self) -> int:
+        """What came of the run."""
+        return int(await asyncio.to_thread(self._line))
 
-        for _ in range(in_flight):
-            send()
-        await finished.wait()
-        return done // SECONDS
-
-    def _next(self) -> SendMoney:
-        sender, receiver = self._random.sample(range(ACCOUNTS), 2)
-        self._sent += 1
-        return SendMoney(
-            reference=str(self._sent),
-            sender_id=self._ids[sender],
-            handle=self._handles[receiver],
-            amount_minor=self._random.randint(1, LARGEST_MINOR),
-            asset="USD",
-        )
+    def _line(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise BezantError("A writer beside this process has ended before it was told to.")
+        return line
 
 
-def _pgbench(url: URL, *arguments: str) -> int:
+def _pgbench(url: URL, *arguments: str) -> float:
     """Run pgbench; the transactions a second that it reports, 0 when it reports none."""
     place = ["-h", str(url.host), "-p", str(url.port), "-U", str(url.username), str(url.database)]
     ran = subprocess.run(
@@ -176,10 +196,10 @@ def _pgbench(url: URL, *arguments: str) -> int:
     if ran.returncode:
         raise BezantError(f"pgbench failed: {ran.stderr.strip().splitlines()[-1]}")
     found = _TPS.search(ran.stdout)
-    return int(found[1]) if found else 0
+    return float(found[1]) if found else 0.0
 
 
 def _prove(connection: Connection) -> None:
-    for proof in (*LEDGER_PROOFS, *TRANSFER_PROOFS):
+    for proof in LEDGER_PROOFS:
         for finding in proof.find(connection):
             raise BezantError(f"The books are not proven after the run ({proof.name}): {finding}.")

@@ -36,6 +36,8 @@ class Result:
     versions: Mapping[str, str]
     settings: Mapping[str, str | int]
     rows: tuple[Row, ...]
+    picture: str | None = None
+    """An SVG, where there is something to see."""
 
     def as_json(self) -> dict[str, Any]:
         """The shape that machines read."""

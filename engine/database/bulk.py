@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC
-from functools import cache
+from functools import cache, lru_cache
 from operator import attrgetter, itemgetter
 from typing import Any
 
@@ -262,6 +262,7 @@ def _few(write: Callable[[Any], str]) -> _Texts:
     return texts
 
 
+@lru_cache(4096)  # a request's instant stands in several tables
 def _instant(value: Any) -> str:
     assert value.tzinfo is not None, "a time without a zone says nothing"
     return str(value.astimezone(UTC).isoformat())

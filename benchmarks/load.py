@@ -1,0 +1,165 @@
+"""Load on a processor's public door: so many requests in flight all the time, each answer followed by the next request.
+
+The same in the benchmark's own process and in one of its own (`python -m benchmarks.load`), for writers side by side.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from random import Random
+from statistics import median, quantiles
+from threading import Thread
+from time import perf_counter
+
+from rich.console import Console
+
+from api.clock import MachineClock
+from api.hosts import SWITCH_INTERVAL_S
+from api.settings import load_settings
+from api.system import System, opened
+from benchmarks.transfers import TRANSFERS, Transfer, account_of
+from engine.database.institutions import Institution
+from engine.processor import Processor
+from engine.vocabulary.decision import Answer, Message
+from engine.vocabulary.errors import BezantError
+
+LARGEST_MINOR = 100
+
+
+@dataclass(slots=True)
+class Heard:
+    """What came of a run: how many were answered in `seconds`, and how long each took."""
+
+    seconds: float
+    latencies_s: list[float] = field(default_factory=list)
+
+    @property
+    def rate(self) -> int:
+        """Answers a second."""
+        return int(len(self.latencies_s) / self.seconds)
+
+    @property
+    def mean_us(self) -> int:
+        """The mean latency: what pgbench reports, too."""
+        return int(sum(self.latencies_s) / len(self.latencies_s) * 1e6)
+
+    @property
+    def median_us(self) -> int:
+        """The median latency."""
+        return int(median(self.latencies_s) * 1e6)
+
+    @property
+    def slowest_us(self) -> int:
+        """What 99 of 100 stay below."""
+        return int(quantiles(self.latencies_s, n=100)[98] * 1e6)
+
+
+class Load:
+    """Transfers between accounts `first` to `last`, chosen by chance from one seed."""
+
+    def __init__(self, processor: Processor, first: int, last: int, name: str) -> None:
+        """`name` keeps the references of several loads apart."""
+        self._processor = processor
+        self._random = Random(name)
+        self._accounts = [account_of(number) for number in range(first, last + 1)]
+        self._name = name
+        self._sent = 0
+
+    async def run(self, in_flight: int, seconds: float, *, hot: bool = False) -> Heard:
+        """With so many in flight; `hot`: one account takes part in each of them."""
+        heard, finished = Heard(seconds), asyncio.Event()
+        begun_at = perf_counter()
+        ends_at, waiting = begun_at + seconds, 0
+
+        def send() -> None:
+            nonlocal waiting
+            waiting += 1
+            sent_at = perf_counter()
+
+            def answered(answer: Answer) -> None:
+                nonlocal waiting
+                assert answer.code == "ok", answer
+                waiting -= 1
+                now = perf_counter()
+                if now < ends_at:
+                    heard.latencies_s.append(now - sent_at)
+                    send()
+                elif waiting == 0:
+                    finished.set()
+
+            self._processor.submit(self._next(hot), answered)
+
+        for _ in range(in_flight):
+            send()
+        await finished.wait()
+        return heard
+
+    def _next(self, hot: bool) -> Transfer:
+        chance, accounts = self._random.random, self._accounts
+        some = int(chance() * len(accounts))
+        other = 0 if hot else int(chance() * len(accounts))
+        self._sent += 1
+        if some == other:
+            some = other - 1
+        # The hot account is credited and debited in turns, so that it never runs dry.
+        if hot and self._sent % 2:
+            some, other = other, some
+        return Transfer(
+            f"{self._name} {self._sent}", accounts[some], accounts[other], 1 + int(chance() * LARGEST_MINOR)
+        )
+
+
+class Nowhere:
+    """A network for who sends nothing."""
+
+    def send(self, message: Message) -> None:
+        """Nothing is sent."""
+
+    def deliver(self, message: Message) -> bool:
+        """Nothing is delivered."""
+        return True
+
+
+@contextmanager
+def serving(system: System, institution: Institution) -> Iterator[Processor]:
+    """A processor of the institution with a writer thread, for the loop that runs now."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    processor = Processor(
+        institution=institution,
+        stages=(TRANSFERS,),
+        engine=system.database.institution(institution.name),
+        hsm=system.hsm(institution),
+        clock=MachineClock(),
+        network=Nowhere(),
+        hand_over=asyncio.get_running_loop().call_soon_threadsafe,
+    )
+    writer = Thread(target=processor.serve)
+    writer.start()
+    try:
+        yield processor
+    finally:
+        processor.stop()
+        writer.join()
+
+
+async def _beside(name: str, first: int, last: int, in_flight: int, seconds: float) -> None:
+    """Run once for each line that comes in, which names the run; say "ready", then each time how many were answered."""
+    console = Console(highlight=False)
+    with opened(load_settings()) as system, serving(system, system.institution(name)) as processor:
+        await Load(processor, first, last, f"warm {first}").run(in_flight, 0.5)
+        console.print("ready")
+        while line := (await asyncio.to_thread(sys.stdin.readline)).strip():
+            heard = await Load(processor, first, last, f"{line} {first}").run(in_flight, seconds)
+            console.print(heard.rate)
+
+
+if __name__ == "__main__":
+    try:
+        first, last, in_flight = map(int, sys.argv[2:5])
+        asyncio.run(_beside(sys.argv[1], first, last, in_flight, float(sys.argv[5])))
+    except BezantError as problem:
+        sys.exit(str(problem))
