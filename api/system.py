@@ -15,12 +15,13 @@ from datetime import datetime
 from pathlib import Path
 
 import structlog
+from sqlalchemy import text
 
 from api.members import NETWORK, NETWORK_ID, OUR_ACQUIRER, OUR_BANK, SETTLEMENT_BANK, SETTLEMENT_BANK_ID
 from api.roles import Host, Role, roles
 from api.settings import Settings
 from engine.crypto.hsm import SoftwareHsm
-from engine.database.connections import Database
+from engine.database.connections import Database, DatabaseUnavailable
 from engine.database.institutions import Institution, list_institutions, open_institution, read_opened_at
 from engine.database.schema import check, upgrade, upgrade_public
 from engine.database.server import EmbeddedServer
@@ -109,9 +110,13 @@ class System:
     def set_up(self, members: tuple[Institution, ...], opened_at: datetime) -> None:
         """Open these institutions, with their tables. Again changes nothing.
 
-        Raises `BezantError` when a name or member id is taken by another.
+        Raises `BezantError` when a name or member id is taken by another, and before anything is changed when a login
+        role exists whose password does not follow from the master key: renewing it would lock out the world that it
+        belongs to, whose secrets are under the other key.
         """
         self.prepare()
+        for institution in members:
+            self._claim(institution.login_role)
         for institution in members:
             parts = self.role_of(institution).parts
             try:
@@ -125,6 +130,26 @@ class System:
         self.prepare()
         for institution in members:
             upgrade(self.database, institution, self.role_of(institution).parts)
+
+    def _claim(self, login_role: str) -> None:
+        with self.database.owner().connect() as connection:
+            url = connection.engine.url
+            exists = connection.execute(
+                text("select from pg_catalog.pg_roles where rolname = :role"), {"role": login_role}
+            )
+            if exists.one_or_none() is None:
+                return
+        login = url.set(username=login_role, password=self.database.role_password(login_role))
+        tried = Database(login.render_as_string(hide_password=False), b"")
+        try:
+            tried.owner().connect().close()
+        except DatabaseUnavailable:
+            raise BezantError(
+                f"The login role {login_role} exists on this server, and its password does not follow from this"
+                " BEZANT_MASTER_KEY: set the key that its world was opened under, or use another server."
+            ) from None
+        finally:
+            tried.dispose()
 
     def revive(self) -> None:
         """Have the embedded server running again if it crashed; a database of somebody else's is theirs to start.

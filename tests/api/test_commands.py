@@ -175,6 +175,19 @@ def test_another_master_key_is_told_by_its_name(bezant: Run, monkeypatch: pytest
     assert "see that it runs, and that BEZANT_MASTER_KEY is the one" in error
 
 
+def test_setup_under_another_master_key_is_refused_and_renews_no_password(
+    bezant: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bezant("institutions", "setup")
+    with monkeypatch.context() as other:
+        other.setenv("BEZANT_MASTER_KEY", "0f" * 32)
+        for words in (("setup",), ("add", "bank", "--member-id", "100001", "--role", "issuer")):
+            status, _, error = bezant("institutions", *words)
+            assert (status, error.count("\n")) == (1, 1)
+            assert "its password does not follow from this BEZANT_MASTER_KEY" in error
+    assert bezant("jobs", "list", "--institution", "bank")[0] == 0, "the login still opens"
+
+
 def test_a_data_folder_that_cannot_be_is_one_sentence(
     bezant: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
