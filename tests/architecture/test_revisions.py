@@ -1,0 +1,27 @@
+"""A revision that has landed is never edited: a correction is a new one, for databases stand that were made by it."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = ("engine/database/migrations/versions/engine", "engine/database/migrations/versions/public")
+PACKAGES = ("issuer/migrations", "simulator/migrations")
+
+LANDED = {
+    "engine/database/migrations/versions/engine/engine_0001.py": "d88b5c877a654a0219205fb355e83d6f",
+    "engine/database/migrations/versions/public/public_0001.py": "84033a804c34b804f116656a476d7a1b",
+    "issuer/migrations/issuer_0001.py": "a57bcc3ec32d18e3e9b6400c4dc0d181",
+    "simulator/migrations/simulator_0001.py": "57066c3f312316006989781c062fa38f",
+}
+"""The first 32 hexadecimal digits of each file's SHA-256. A new revision adds its line; no line ever changes."""
+
+
+def test_landed_revisions_are_as_they_landed() -> None:
+    found = {
+        str(path.relative_to(ROOT)): sha256(path.read_bytes()).hexdigest()[:32]
+        for folder in (*FOLDERS, *PACKAGES)
+        for path in sorted((ROOT / folder).glob("*_[0-9]*.py"))
+    }
+    assert found == LANDED
