@@ -128,9 +128,10 @@ class Standing:
                 writer.result()
 
     async def becomes_well(self, stop: asyncio.Event) -> bool:
-        """Wait until all is well, or until `stop` is set; whether it is well."""
+        """Wait until all is well, or until `stop` is set; whether it is well. The heartbeats say so by then, too."""
         while not (self.well or stop.is_set()):
             await self.clock.sleep_until(self.clock.now() + TICK_APART)
+        await self._in_thread(self._beat)
         return self.well
 
     @property
@@ -188,10 +189,13 @@ class Standing:
             if is_transient(error):
                 self._system.revive()
             raise
+        self._beat()
+        return self.clock.now() + CLOCK_WITHIN
+
+    def _beat(self) -> None:
         if self.well:
             for heartbeat in self._heartbeats:
                 heartbeat.beat(machine_now())
-        return self.clock.now() + CLOCK_WITHIN
 
     def _tick(self, seat: Seat) -> datetime:
         seat.processor.tick()
