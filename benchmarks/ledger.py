@@ -1,9 +1,11 @@
 """`ledger`: transfers through the whole shell, against pgbench on the same server, in turns.
 
 Each transfer is a request with its own idempotency key, decided under locks, posted, digested and committed durably.
-The requests come from the processor's own process, in a closed loop: so many in flight, no think time. pgbench runs
-its own workload, which is TPC-B like: three updates, one read, one insert and a commit a transaction. Every figure is
-the median of rounds in which all take their turn, so that a busy machine disturbs both sides of a ratio.
+The requests come from the processor's own process, in a closed loop: so many in flight, no think time. Answers are
+heard in the writer's thread, which submits the next request; one request at a time goes through the event loop, as in
+a host. pgbench runs its own workload, which is TPC-B like: three updates, one read, one insert and a commit a
+transaction. Every figure is the median of rounds in which all take their turn, so that a busy machine disturbs both
+sides of a ratio.
 """
 
 from __future__ import annotations
@@ -73,11 +75,12 @@ async def _measured(system: System, settings: Settings, say: Say) -> Result:
     with (
         serving(system, empty) as processor,
         serving(system, full) as loaded,
+        serving(system, empty, by_loop=True) as alone,
         _Beside(settings, url, 1, ACCOUNTS // 2) as left,
         _Beside(settings, url, ACCOUNTS // 2 + 1, ACCOUNTS) as right,
     ):
         for number in range(1, ROUNDS + 1):
-            for name, figure in (await _round(number, url, (processor, loaded), (left, right))).items():
+            for name, figure in (await _round(number, url, (processor, loaded, alone), (left, right))).items():
                 found[name].append(figure)
                 say(f"round {number}: {name} {figure:,}")
         curve = [await _point(processor, in_flight) for in_flight in LADDER]
@@ -115,9 +118,9 @@ async def _measured(system: System, settings: Settings, say: Say) -> Result:
 
 
 async def _round(
-    number: int, url: URL, processors: tuple[Processor, Processor], beside: tuple[_Beside, _Beside]
+    number: int, url: URL, processors: tuple[Processor, Processor, Processor], beside: tuple[_Beside, _Beside]
 ) -> dict[str, int]:
-    load, full = (Load(processor, 1, ACCOUNTS, f"round {number}") for processor in processors)
+    load, full, alone = (Load(one, 1, ACCOUNTS, f"round {number} {place}") for place, one in enumerate(processors))
     left, right = beside
     seconds = str(int(SECONDS))
     figures = {"tpc_b_8": int(_pgbench(url, "-n", "-c", str(CONNECTIONS), "-j", "2", "-M", "prepared", "-T", seconds))}
@@ -126,7 +129,7 @@ async def _round(
     figures["hot_1000"] = (await load.run(1_000, SECONDS, hot=True)).rate
     figures["full_1000"] = (await full.run(1_000, SECONDS)).rate
     figures["tpc_b_1_us"] = int(1e6 / _pgbench(url, "-n", "-c", "1", "-M", "prepared", "-T", seconds))
-    figures["single_us"] = (await load.run(1, SECONDS)).mean_us
+    figures["single_us"] = (await alone.run(1, SECONDS)).mean_us
     left.begin(f"alone {number}")
     figures["one_process"] = await left.rate()
     for one in beside:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from random import Random
 from statistics import median, quantiles
 from threading import Thread
@@ -67,29 +68,27 @@ class Load:
         self._random = Random(name)
         self._accounts = [account_of(number) for number in range(first, last + 1)]
         self._name = name
-        self._sent = 0
+        self._numbers = count(1)
 
     async def run(self, in_flight: int, seconds: float, *, hot: bool = False) -> Heard:
         """With so many in flight; `hot`: one account takes part in each of them."""
         heard, finished = Heard(seconds), asyncio.Event()
-        begun_at = perf_counter()
-        ends_at, waiting = begun_at + seconds, 0
+        loop, ended = asyncio.get_running_loop(), []
+        ends_at = perf_counter() + seconds
 
         def send() -> None:
-            nonlocal waiting
-            waiting += 1
             sent_at = perf_counter()
 
             def answered(answer: Answer) -> None:
-                nonlocal waiting
                 assert answer.code == "ok", answer
-                waiting -= 1
                 now = perf_counter()
                 if now < ends_at:
                     heard.latencies_s.append(now - sent_at)
                     send()
-                elif waiting == 0:
-                    finished.set()
+                else:
+                    ended.append(now)
+                    if len(ended) == in_flight:
+                        loop.call_soon_threadsafe(finished.set)
 
             self._processor.submit(self._next(hot), answered)
 
@@ -102,15 +101,13 @@ class Load:
         chance, accounts = self._random.random, self._accounts
         some = int(chance() * len(accounts))
         other = 0 if hot else int(chance() * len(accounts))
-        self._sent += 1
+        number = next(self._numbers)
         if some == other:
             some = other - 1
         # The hot account is credited and debited in turns, so that it never runs dry.
-        if hot and self._sent % 2:
+        if hot and number % 2:
             some, other = other, some
-        return Transfer(
-            f"{self._name} {self._sent}", accounts[some], accounts[other], 1 + int(chance() * LARGEST_MINOR)
-        )
+        return Transfer(f"{self._name} {number}", accounts[some], accounts[other], 1 + int(chance() * LARGEST_MINOR))
 
 
 class Nowhere:
@@ -125,8 +122,12 @@ class Nowhere:
 
 
 @contextmanager
-def serving(system: System, institution: Institution) -> Iterator[Processor]:
-    """A processor of the institution with a writer thread, for the loop that runs now."""
+def serving(system: System, institution: Institution, *, by_loop: bool = False) -> Iterator[Processor]:
+    """A processor of the institution with a writer thread.
+
+    Answers are heard, and followed by the next request, in that thread, as if whoever asks had a machine of its own;
+    `by_loop`: in the event loop that runs now, as in a host, two hops between threads a request.
+    """
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     processor = Processor(
         institution=institution,
@@ -135,7 +136,7 @@ def serving(system: System, institution: Institution) -> Iterator[Processor]:
         hsm=system.hsm(institution),
         clock=MachineClock(),
         network=Nowhere(),
-        hand_over=asyncio.get_running_loop().call_soon_threadsafe,
+        hand_over=asyncio.get_running_loop().call_soon_threadsafe if by_loop else None,
     )
     writer = Thread(target=processor.serve)
     writer.start()

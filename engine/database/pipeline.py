@@ -2,8 +2,8 @@
 
 What a batch costs when it is one request is mostly the way there: SQLAlchemy's `execute` takes twice as long as the
 driver's, and the driver's own pipeline asks the socket twice for each statement. Here statements are prepared once for
-each connection, put into libpq's buffer one after the other, and left there until it is full or the pipeline is read,
-so that the database works on the first while the next is made.
+each connection, put into libpq's buffer one after the other, and left there while they are small: a lone request
+goes out in one piece. Of a batch the database works on the first while the next is made.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from psycopg.pq import ExecStatus, Format, TransactionStatus
 from psycopg.pq.abc import PGresult
 from sqlalchemy import Connection
 
+WORTH_SENDING = 2_000
+"""Bytes of a statement from which on it goes out at once, for the database to begin; less waits for what comes next."""
 _BEGIN = "begin isolation level read committed"
 _DONE = frozenset({ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK})
 
@@ -123,7 +125,10 @@ class _Pipeline:
             numbered = b"".join(b"$%d%b" % pair for pair in enumerate(others, 1))
             self._pgconn.send_prepare(name, first + numbered)
             self._awaited.append((Sent(self._driver), statement))
-        self._pgconn.send_query_prepared(name, [one.encode() for one in parameters], result_format=Format.BINARY)
+        encoded = [one.encode() for one in parameters]
+        self._pgconn.send_query_prepared(name, encoded, result_format=Format.BINARY)
+        if sum(map(len, encoded)) > WORTH_SENDING:
+            self._pgconn.flush()
         sent = Sent(self._driver)
         self._awaited.append((sent, None))
         return sent

@@ -8,7 +8,7 @@ every chain, so that a tail that was cut off shows as well as a row that was cha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime
 from uuid import UUID
 
@@ -133,28 +133,43 @@ _batch_columns = tuple(batches.columns.keys())
 _account_ids = Rows(accounts)
 _PLACED = (*ENTRY_COLUMNS, "chain", "sequence", "position")
 
-_LOCK = (
-    f"select {', '.join(account_rows.names)} from accounts where id = any(%s::uuid[])"  # noqa: S608, fields of a noun
-    " or id = any(array(select held_id from accounts where id = any(%s::uuid[]) and held_id is not null))"
+_SELECT = f"select {', '.join(account_rows.names)} from accounts where id = any(%s::uuid[])"  # noqa: S608, of a noun
+_LOCK = f"{_SELECT} order by id for update"
+_LOCK_WITH_HELD = (
+    f"{_SELECT} or id = any(array("  # noqa: S608, as above
+    "select held_id from accounts where id = any(%s::uuid[]) and held_id is not null))"
     " order by id for update"
 )
+_held: dict[int, UUID | None] = {}
+"""Which account holds what is promised out of another, by the number of the other's identifier. That never changes, so
+whoever has seen an account once need not have the database look it up again before it locks both: a third of the time.
+"""
+_MOST_REMEMBERED = 1_000_000
 _HEAD = text("select digest from batches where chain = :chain order by sequence desc limit 1")
 _HEADS = text("select distinct on (chain) chain, sequence, digest from batches order by chain, sequence desc")
 
 
-def lock(connection: Connection, ids: Iterable[UUID]) -> Sent:
+def lock(connection: Connection, ids: Collection[UUID]) -> Sent:
     """Lock these accounts and their held counterparts, in id order (the one lock order); what `put` takes."""
+    if all(account.int in _held for account in ids):
+        every = {*ids, *[held for account in ids if (held := _held[account.int]) is not None]}
+        return send(connection, _LOCK, _account_ids.arrays(("id",), (list(every),)))
     (wanted,) = _account_ids.arrays(("id",), (list(ids),))
-    return send(connection, _LOCK, (wanted, wanted))
+    return send(connection, _LOCK_WITH_HELD, (wanted, wanted))
 
 
 def put(locked: Sent, state: State) -> None:
     """Put locked accounts into the state."""
+    if len(_held) > _MOST_REMEMBERED:
+        _held.clear()
+    accounts = state.of(Account)
     for account in account_rows.nouns(locked.fetchall()):
-        state.put(account)
+        number = account.id.int
+        accounts[number] = account
+        _held[number] = account.held_id
 
 
-def load(connection: Connection, ids: Iterable[UUID], state: State) -> None:
+def load(connection: Connection, ids: Collection[UUID], state: State) -> None:
     """`lock` and `put`."""
     put(lock(connection, ids), state)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -82,9 +82,8 @@ class Stage:
 Reply = Callable[[Answer], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """A request on its way through the shell.
+class Submission(NamedTuple):
+    """A request on its way through the shell; a tuple, because every request makes one.
 
     `now` is stamped at intake; `key` and `fingerprint` identify it; `reply` hears the answer.
     """

@@ -71,6 +71,8 @@ def _readers(names: tuple[str, ...]) -> tuple[Callable[[Any], Any], ...]:
 def _text(value: Any) -> str:
     if type(value) is str:
         return value
+    if type(value) is UUID:
+        return value.hex
     if isinstance(value, Pan):
         return value.clear
     assert not isinstance(value, Secret), "secrets are no part of keys or fingerprints"
