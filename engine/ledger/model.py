@@ -1,7 +1,7 @@
 """The nouns of the ledger: accounts and entries.
 
 Both are named tuples, unlike other nouns: each posting makes four accounts and an entry, and a frozen dataclass takes
-four times as long to make (docs/decisions/0008-the-hot-path.md).
+four times as long to make.
 """
 
 from __future__ import annotations
