@@ -1,8 +1,9 @@
 """Triple DES (ANSI X9.52, NIST SP 800-67): the block cipher of PIN blocks, CVVs and retail MACs, in ECB and CBC.
 
-Setting a cipher up costs twenty times what a block costs, and the keys of a host hardly change, so contexts are kept.
-They are kept per thread: a context that two threads use at once raises `Already borrowed`. Single DES is triple DES
-with three equal keys.
+Setting a cipher up costs ten times what a block costs, and the keys of a host hardly change, so contexts are kept.
+They are kept per thread: a context that two threads use at once raises `Already borrowed`. Keys that are used once, of
+a chip's session or a device's transaction, go through `once`, which keeps nothing: they would push the host's own out.
+Single DES is triple DES with three equal keys.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from engine.vocabulary.errors import FormatError
 
 BLOCK = 8
 _ZERO_BLOCK = bytes(BLOCK)
+_ECB = modes.ECB()
+_CBC_FROM_ZERO = modes.CBC(_ZERO_BLOCK)
+_ODD = bytes(byte & 0xFE | (1 + (byte >> 1).bit_count()) & 1 for byte in range(256))
 _KEPT = 256
 
 
@@ -43,6 +47,21 @@ def decrypt_cbc(key: bytes, blocks: bytes, iv: bytes = _ZERO_BLOCK) -> bytes:
     return xor(decrypt_ecb(key, blocks), (_one_block(iv) + blocks)[: len(blocks)])
 
 
+def once(key: bytes, blocks: bytes) -> bytes:
+    """`encrypt_ecb` under a key that does not come again: nothing is kept."""
+    return _ecb_encryptor(key).update(_whole(blocks))
+
+
+def once_decrypt(key: bytes, blocks: bytes) -> bytes:
+    """`decrypt_ecb` under a key that does not come again: nothing is kept."""
+    return _ecb_decryptor(key).update(_whole(blocks))
+
+
+def once_cbc(key: bytes, blocks: bytes) -> bytes:
+    """`encrypt_cbc` from zero under a key that does not come again: nothing is kept."""
+    return Cipher(TripleDES(_expanded(key)), _CBC_FROM_ZERO).encryptor().update(_whole(blocks))
+
+
 def xor(left: bytes, right: bytes) -> bytes:
     """Exclusive or of two byte strings of the same length."""
     assert len(left) == len(right), "xor of different lengths"
@@ -54,7 +73,7 @@ def with_odd_parity(key: bytes) -> bytes:
 
     Other HSMs expect that of a DES key; DES itself ignores these bits, so both keys encrypt alike.
     """
-    return bytes(byte & 0xFE | (1 + (byte >> 1).bit_count()) & 1 for byte in key)
+    return key.translate(_ODD)
 
 
 def _expanded(key: bytes) -> bytes:
@@ -77,11 +96,11 @@ def _one_block(iv: bytes) -> bytes:
 
 
 def _ecb_encryptor(key: bytes) -> CipherContext:
-    return Cipher(TripleDES(_expanded(key)), modes.ECB()).encryptor()
+    return Cipher(TripleDES(_expanded(key)), _ECB).encryptor()
 
 
 def _ecb_decryptor(key: bytes) -> CipherContext:
-    return Cipher(TripleDES(_expanded(key)), modes.ECB()).decryptor()
+    return Cipher(TripleDES(_expanded(key)), _ECB).decryptor()
 
 
 class _Chain:
@@ -101,7 +120,7 @@ class _Chain:
         # Put away while in use: an interrupt between the two steps must not leave a context whose state is unknown.
         context, self._context = self._context, None
         if context is None:
-            context, self._last = Cipher(TripleDES(self._key), modes.CBC(_ZERO_BLOCK)).encryptor(), _ZERO_BLOCK
+            context, self._last = Cipher(TripleDES(self._key), _CBC_FROM_ZERO).encryptor(), _ZERO_BLOCK
         ciphertext = context.update(xor(xor(blocks[:BLOCK], iv), self._last) + blocks[BLOCK:])
         self._last, self._context = ciphertext[-BLOCK:], context
         return ciphertext

@@ -1,17 +1,23 @@
-"""Clear PIN blocks (ISO 9564-1): how a PIN of 4 to 12 digits is laid into 8 bytes before it is encrypted.
+"""PIN blocks (ISO 9564-1): how a PIN of 4 to 12 digits is laid into 8 bytes, or 16, before it is encrypted.
 
-Format 0 and 3 bind the PIN to its card number. Sixteen hexadecimal digits, the XOR of two fields:
+Formats 0 and 3 bind the PIN to its card number. Sixteen hexadecimal digits, the XOR of two fields:
 
     PIN field      C N P P P P f f f f f f f f F F     C format, N PIN length, P digits, f digits or fill, F fill
     account field  0 0 0 0 A A A A A A A A A A A A     the 12 rightmost PAN digits without the check digit
 
 Fill is hexadecimal F in format 0; in format 3 each fill digit is random from A to F, so that one PIN has many blocks.
+
+Format 1 knows no card number: control digit, length, PIN, and a transaction field of any digits. Format 2 is the same
+filled with F; only a chip sees it. Format 4 is for AES: a field of 16 bytes (4 N, PIN, A to the half, 8 random bytes)
+is encrypted, XORed with a field of the card number, and encrypted again, so this module does that too.
 """
 
 from __future__ import annotations
 
+import os
 import secrets
 
+from engine.crypto import aes
 from engine.vocabulary.errors import FormatError
 
 BLOCK = 8
@@ -44,6 +50,57 @@ def decode_format_3(block: bytes, pan: str) -> str:
     return _decode("3", block, pan, _FORMAT_3_FILL)
 
 
+def encode_format_1(pin: str, fill: str | None = None) -> bytes:
+    """The clear format 1 block, 8 bytes. `fill`: ten hexadecimal digits, of which the last that fit are the transaction
+    field; random from the operating system when not given."""
+    if fill is None:
+        fill = os.urandom(_MAX_FILL // 2).hex()
+    return bytes.fromhex(f"1{len(require_pin(pin)):X}{pin}{fill[len(pin) - _MIN_PIN :]}")
+
+
+def decode_format_1(block: bytes) -> str:
+    """The PIN in a clear format 1 block; `FormatError` if it is not one."""
+    return _read("1", block, 0, "0123456789ABCDEF")
+
+
+def encode_format_2(pin: str) -> bytes:
+    """The format 2 block, 8 bytes, as VERIFY and PIN CHANGE carry it to a chip."""
+    return bytes.fromhex(f"2{len(require_pin(pin)):X}{pin}".ljust(16, "F"))
+
+
+def decode_format_2(block: bytes) -> str:
+    """The PIN in a format 2 block; `FormatError` if it is not one."""
+    return _read("2", block, 0, "F")
+
+
+def encrypt_format_4(key: bytes, pin: str, pan: str, random_part: bytes | None = None) -> bytes:
+    """The encrypted format 4 block, 16 bytes.
+
+    `key`: AES; `pan`: 1 to 19 digits; `random_part`: 8 bytes, from the operating system when not given.
+    """
+    random_part = os.urandom(8) if random_part is None else random_part
+    if len(random_part) != 8:
+        raise FormatError("PIN block fill", "has 8 bytes")
+    pin_field = bytes.fromhex(f"4{len(require_pin(pin)):X}{pin}".ljust(16, "A")) + random_part
+    return aes.encrypt_ecb(key, _xor(aes.encrypt_ecb(key, pin_field), account_field_4(pan)))
+
+
+def decrypt_format_4(key: bytes, block: bytes, pan: str) -> str:
+    """The PIN in an encrypted format 4 block of this card; `FormatError` if it is not one."""
+    if len(block) != aes.BLOCK:
+        raise FormatError("PIN block", "has 16 bytes in format 4")
+    pin_field = aes.decrypt_ecb(key, _xor(aes.decrypt_ecb(key, block), account_field_4(pan)))
+    return _read("4", pin_field[:BLOCK], 0, "A")
+
+
+def account_field_4(pan: str) -> bytes:
+    """The card number's field of format 4, 16 bytes: its length less 12, the digits (12 at least, zeros before), zeros
+    after."""
+    if not (1 <= len(pan) <= 19 and pan.isascii() and pan.isdecimal()):
+        raise FormatError("PAN", "has 1 to 19 digits")
+    return bytes.fromhex(f"{max(len(pan) - 12, 0)}{pan.rjust(12, '0')}".ljust(32, "0"))
+
+
 def require_pin(pin: str) -> str:
     """The PIN, if it has 4 to 12 decimal digits (ISO 9564-1); else `FormatError`."""
     if not (_MIN_PIN <= len(pin) <= _MAX_PIN and pin.isascii() and pin.isdecimal()):
@@ -57,9 +114,13 @@ def _encode(control: str, pin: str, pan: str, fill: str) -> bytes:
 
 
 def _decode(control: str, block: bytes, pan: str, fill: str) -> str:
+    return _read(control, block, _account_field(pan), fill)
+
+
+def _read(control: str, block: bytes, account_field: int, fill: str) -> str:
     if len(block) != BLOCK:
         raise FormatError("PIN block", "has 8 bytes")
-    field = f"{int.from_bytes(block, 'big') ^ _account_field(pan):016X}"
+    field = f"{int.from_bytes(block, 'big') ^ account_field:016X}"
     if field[0] != control:
         raise FormatError("PIN block", f"is not of format {control}")
     length = int(field[1], 16)
@@ -79,3 +140,7 @@ def _account_field(pan: str) -> int:
     if not (12 <= len(pan) <= 19 and pan.isascii() and pan.isdecimal()):
         raise FormatError("PAN", "has 12 to 19 digits")
     return int(pan[-13:-1], 16)
+
+
+def _xor(left: bytes, right: bytes) -> bytes:
+    return (int.from_bytes(left, "big") ^ int.from_bytes(right, "big")).to_bytes(aes.BLOCK, "big")

@@ -83,6 +83,7 @@ STANDARD_TERMS = (
     "data_authentication",  # EMV book 2: SDA, DDA, CDA
     "data_received",  # asyncio.Protocol
     "original_data",  # ISO 8583 DE 90
+    "issuer_application_data",  # EMV book 3, tag 9F10
     "data_folder",  # XDG base directory specification
 )
 # (place, name): a word of a standard that is ours to use only there.
