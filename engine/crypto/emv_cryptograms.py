@@ -34,7 +34,7 @@ def cryptogram_key(version: CryptogramVersion, master_key: bytes, counter: bytes
 
 
 def application_cryptogram(version: CryptogramVersion, key: bytes, transaction: bytes) -> bytes:
-    """The cryptogram, 8 bytes, over the data that `engine.vocabulary.emv.cryptogram_input` lays out. `key`: 16 bytes."""
+    """The cryptogram, 8 bytes, over what `engine.vocabulary.emv.cryptogram_input` lays out. `key`: 16 bytes."""
     padding = Padding.ZEROS if version is CryptogramVersion.CVN_10 else Padding.ONE_AND_ZEROS
     return retail_mac_once(key, transaction, padding)
 
