@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -42,9 +42,15 @@ class Asked:
     terminal: UUID | None = None
 
 
-def answer_terminal(payment: Payment) -> AnswerTo:
-    """The answer to the terminal's request, which had been left open. The payment holds the fields of its key."""
-    return AnswerTo(key_of(KEYS[AuthorizationRequest], payment), answer_of(payment))
+def answer_terminal(payment: Payment, icc_data: bytes | None = None) -> AnswerTo:
+    """The answer to the terminal's request, which had been left open. The payment holds the fields of its key.
+
+    `icc_data` is what the issuer tells the chip (DE 55), approved or not.
+    """
+    answer = answer_of(payment)
+    if icc_data is not None:
+        answer = replace(answer, facts={**answer.facts, "icc_data": icc_data.hex().upper()})
+    return AnswerTo(key_of(KEYS[AuthorizationRequest], payment), answer)
 
 
 def answer_of(payment: Payment) -> Answer:

@@ -16,7 +16,7 @@ Hard cases, and where they end:
 - an answer that approves more than was asked for: no answer at all, the timer gives the payment up.
 
 Facts of an answer to a 0100: `payment`, `rrn`, `network_reference`, and when approved `approval_code`,
-`amount_minor`, `asset`.
+`amount_minor`, `asset`; `icc_data` where the issuer tells the chip something.
 """
 
 from __future__ import annotations
@@ -167,21 +167,24 @@ def _responded(response: AuthorizationResponse, payment: Payment | None) -> Deci
     timeout_off = TimerCancelled(payment.id, AUTHORIZATION_TIMEOUT)
     if not response.response_code.approved:
         declined = replace(heard, state=PaymentState.DECLINED, reasons=("declined_by_issuer",))
-        return _settled(declined, PaymentDeclined(subject=declined, reasons=declined.reasons), timeout_off)
+        event = PaymentDeclined(subject=declined, reasons=declined.reasons)
+        return _settled(declined, event, timeout_off, response.icc_data)
     if response.amount.asset != payment.asset or not 0 < response.amount.amount_minor <= payment.requested_minor:
         # Whatever this approves is not what was asked for. It counts as no answer: the timer gives the payment up.
-        event = UnusableResponseIgnored(subject=payment, reasons=("amount_not_asked_for",))
-        return replace(ignored("amount_not_asked_for"), events=(event,))
+        unusable = UnusableResponseIgnored(subject=payment, reasons=("amount_not_asked_for",))
+        return replace(ignored("amount_not_asked_for"), events=(unusable,))
     approved = replace(heard, approval_code=response.approval_code, amount_minor=response.amount.amount_minor)
     if payment.is_preauthorization:
         approved = replace(approved, state=PaymentState.APPROVED)
-        return _settled(approved, PaymentApproved(subject=approved), timeout_off)
+        return _settled(approved, PaymentApproved(subject=approved), timeout_off, response.icc_data)
     captured = replace(approved, state=PaymentState.CAPTURED, captured_minor=approved.amount_minor)
-    return _settled(captured, PaymentCaptured(subject=captured), timeout_off)
+    return _settled(captured, PaymentCaptured(subject=captured), timeout_off, response.icc_data)
 
 
-def _settled(payment: Payment, event: Event, *timers: Timer | TimerCancelled) -> Decision:
-    return Decision(events=(event,), timers=timers, answer=Answer("noted"), answers=(answer_terminal(payment),))
+def _settled(payment: Payment, event: Event, timer: TimerCancelled, icc_data: bytes | None) -> Decision:
+    return Decision(
+        events=(event,), timers=(timer,), answer=Answer("noted"), answers=(answer_terminal(payment, icc_data),)
+    )
 
 
 # --- timers ---

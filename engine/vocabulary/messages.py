@@ -63,6 +63,10 @@ class AuthorizationRequest:
     """DE 52, hexadecimal. In memory only."""
     cvv2: Secret | None = None
     """DE 48 sub-element 92. In memory only."""
+    card_sequence_number: str | None = None
+    """DE 23, 3 digits: which of the cards with this number (EMV tag 5F34)."""
+    icc_data: bytes | None = None
+    """DE 55: what the chip and the terminal's kernel say, in BER-TLV (EMV Book 4, annex A)."""
     network_reference: str | None = None
     """DE 63, given by the network; absent before it."""
     is_repeat: bool = False
@@ -93,6 +97,8 @@ class AuthorizationResponse:
     """DE 38, 6 characters."""
     amount: Money
     """DE 4 and DE 49: the amount approved."""
+    icc_data: bytes | None = None
+    """DE 55: issuer authentication data (tag 91) and scripts (71, 72) for the chip, in BER-TLV."""
     network_reference: str | None = None
 
 

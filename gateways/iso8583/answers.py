@@ -35,7 +35,7 @@ def respond(
     None when the answer is that the books cannot be reached: silence, and the asker's timer.
 
     Facts used: `approval_code` (DE 38), `network_reference` (DE 63), `amount_minor` (DE 4, when less than asked is
-    approved), `rrn` (DE 37).
+    approved), `rrn` (DE 37), `icc_data` (DE 55, hexadecimal).
     """
     code = _KNOWN.get(answer.code) or _OF_THE_SHELL.get(answer.code)
     if code is None:
@@ -48,6 +48,7 @@ def respond(
     match request:
         case AuthorizationRequest():
             approval, amount_minor = facts.get("approval_code"), facts.get("amount_minor", request.amount.amount_minor)
+            icc_data = facts.get("icc_data")
             assert isinstance(amount_minor, int)
             return AuthorizationResponse(
                 acquirer_id=request.acquirer_id,
@@ -58,6 +59,7 @@ def respond(
                 response_code=code,
                 approval_code=None if approval is None else str(approval),
                 amount=Money(amount_minor, request.amount.asset),
+                icc_data=None if icc_data is None else bytes.fromhex(str(icc_data)),
                 network_reference=None if reference is None else str(reference),
             )
         case ReversalAdvice():

@@ -67,7 +67,13 @@ def to_fields(message: OnlineMessage) -> Fields:
         case AuthorizationRequest():
             return _authorization_request(message)
         case AuthorizationResponse():
-            return {"t": "0110", **_answered(message), **_amount(message.amount), **_given("38", message.approval_code)}
+            return {
+                "t": "0110",
+                **_answered(message),
+                **_amount(message.amount),
+                **_given("38", message.approval_code),
+                **_icc_data(message.icc_data),
+            }
         case ReversalAdvice():
             return _reversal(message)
         case ReversalResponse():
@@ -143,9 +149,11 @@ def _authorization_request(message: AuthorizationRequest) -> Fields:
         **_given("14", message.expiry),
         **_given("18", message.mcc),
         "22": message.pos_entry_mode,
+        **_given("23", message.card_sequence_number),
         "25": message.pos_condition_code,
         "42": message.merchant_id.ljust(15),
         **_given("43", message.merchant_name and message.merchant_name.ljust(40)),
+        **_icc_data(message.icc_data),
         **_given("63", message.network_reference),
     }
     if message.track2 is not None:
@@ -200,6 +208,10 @@ def _answered(message: AuthorizationResponse | ReversalResponse | CompletionResp
 
 def _given(element: str, value: str | None) -> Fields:
     return {element: str(value)} if value else {}
+
+
+def _icc_data(icc_data: bytes | None) -> Fields:
+    return {"55": icc_data.hex().upper()} if icc_data else {}
 
 
 def _amount(money: Money) -> Fields:
@@ -279,6 +291,11 @@ class _Reader:
         value = self.get(element)
         return None if value is None else Secret(value)
 
+    def icc_data(self) -> bytes | None:
+        """DE 55; the codec has seen to it that it is hexadecimal."""
+        value = self.get("55")
+        return None if value is None else bytes.fromhex(value)
+
     def cvv2(self) -> Secret | None:
         value = split_private(self._fields.get("48", "")).get(CARD_VERIFICATION_VALUE)
         return None if value is None else Secret(value)
@@ -349,6 +366,8 @@ def _read_authorization_request(read: _Reader) -> AuthorizationRequest:
         track2=track2,
         pin_block=read.secret("52"),
         cvv2=read.cvv2(),
+        card_sequence_number=read.get("23"),
+        icc_data=read.icc_data(),
         network_reference=read.get("63"),
         is_repeat=read.message_type == "0101",
     )
@@ -364,6 +383,7 @@ def _read_authorization_response(read: _Reader) -> AuthorizationResponse:
         response_code=read.response_code(),
         approval_code=read.get("38"),
         amount=read.amount(),
+        icc_data=read.icc_data(),
         network_reference=read.get("63"),
     )
 

@@ -141,6 +141,8 @@ def _response(book: Book, state: State, member_id: str, response: AuthorizationR
     facts = _facts(answered)
     if response.response_code is ResponseCode.PARTIAL_APPROVAL:
         facts["amount_minor"] = response.amount.amount_minor
+    if response.icc_data is not None:
+        facts["icc_data"] = response.icc_data.hex().upper()
     return Decision(
         events=(ResponsePassedOn(subject=answered),),
         timers=(TimerCancelled(exchange.id, ISSUER_TIMEOUT),),

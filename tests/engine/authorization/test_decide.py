@@ -260,3 +260,10 @@ def test_taking_back_a_tip_alone_tells_the_network_nothing() -> None:
     below = ask(state, reversal(total=9_000, stan="000070"))
     assert [message.body.replacement_amount for message in below.messages] == [Money(9_000, "USD")]
     assert (payment(state).captured_minor, payment(state).amount_minor) == (9_000, 9_000)
+
+
+@pytest.mark.parametrize("code", ["00", "05"])
+def test_what_the_issuer_tells_the_chip_reaches_the_terminal_approved_or_not(code: str) -> None:
+    told = bytes.fromhex("9108AABBCCDD00800000")
+    (answer,) = ask(pending(), response(code, icc_data=told)).answers
+    assert answer.answer.facts["icc_data"] == told.hex().upper()

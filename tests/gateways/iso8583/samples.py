@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from engine.vocabulary.identifiers import Pan, Secret
@@ -50,6 +51,12 @@ REQUEST = AuthorizationRequest(
 
 MESSAGES: dict[str, OnlineMessage] = {
     "0100": REQUEST,
+    "0100 of a chip": replace(
+        REQUEST,
+        pos_entry_mode="051",
+        card_sequence_number="001",
+        icc_data=bytes.fromhex("9F2608D8E1A2B3C4D5E6F79F36020001"),
+    ),
     "0101 card not present": AuthorizationRequest(
         acquirer_id="400001",
         terminal_id="WEB00001",
@@ -79,6 +86,17 @@ MESSAGES: dict[str, OnlineMessage] = {
         approval_code="A1B2C3",
         amount=Money(10000, "USD"),
         network_reference="S00000000000001",
+    ),
+    "0110 for a chip": AuthorizationResponse(
+        acquirer_id="400001",
+        terminal_id="TERM0001",
+        stan="000123",
+        transmitted_at=NOW,
+        rrn="606109000123",
+        response_code=ResponseCode.APPROVED,
+        approval_code="A1B2C3",
+        amount=Money(10000, "USD"),
+        icc_data=bytes.fromhex("9108AABBCCDD00800000"),
     ),
     "0110 declined": AuthorizationResponse(
         acquirer_id="400001",

@@ -362,3 +362,10 @@ def test_nobody_takes_back_what_another_acquirer_has_asked_for() -> None:
     assert not decision.events and not decision.messages
     unseen = replace(ADVICE, acquirer_id="200002", original=replace(ORIGINAL, stan="000009"))
     assert not switch.reverses(unseen).events, "and nothing is remembered against a request to come"
+
+
+def test_what_the_issuer_tells_the_chip_is_passed_on() -> None:
+    switch = Switch()
+    switch.asks()
+    (answer,) = switch.answers(replace(APPROVED, icc_data=bytes.fromhex("9104AABBCCDD"))).answers
+    assert answer.answer.facts["icc_data"] == "9104AABBCCDD"
