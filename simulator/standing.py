@@ -16,8 +16,9 @@ from api.hosts import Duty
 from api.members import NETWORK, OUR_ACQUIRER, SETTLEMENT_BANK
 from api.settings import Settings
 from api.system import MEMBERS, System
+from engine.crypto.door import pair_name
 from engine.crypto.hsm import SoftwareHsm
-from engine.crypto.keys import pair_name, zone_key_of_test_world
+from engine.crypto.keys import zone_key_of_test_world
 from engine.database.institutions import Institution
 from engine.vocabulary.errors import BezantError
 from engine.vocabulary.identifiers import Pan

@@ -18,7 +18,8 @@ from api.roles import AcquirerHost, Host, Place
 from api.settings import Settings
 from api.system import MEMBERS, Seat, System
 from engine.acquirer import TERMINALS
-from engine.crypto.keys import pair_name, zone_key_of_test_world
+from engine.crypto.door import pair_name
+from engine.crypto.keys import zone_key_of_test_world
 from engine.database.institutions import Institution
 from engine.vocabulary.identifiers import Pan
 from gateways.iso8583.wires import Address, Wires

@@ -21,7 +21,8 @@ from sqlalchemy import text
 
 from api.settings import Settings
 from api.system import MEMBERS
-from engine.crypto.keys import pair_name, zone_key_of_test_world
+from engine.crypto.door import pair_name
+from engine.crypto.keys import zone_key_of_test_world
 from simulator import observed
 from simulator.auditor import Auditor
 from simulator.auditor_books import compare, expected_books

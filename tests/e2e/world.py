@@ -23,7 +23,8 @@ from api.hosts import Duty, Standing
 from api.roles import AcquirerHost
 from api.system import MEMBERS, OUR_ACQUIRER, Seat, System
 from engine.acquirer import TERMINALS
-from engine.crypto.keys import pair_name, zone_key_of_test_world
+from engine.crypto.door import pair_name
+from engine.crypto.keys import zone_key_of_test_world
 from engine.database.institutions import move_clock_offset, read_clock_offset
 from simulator.chance import Chance
 from simulator.opening import open_books

@@ -18,7 +18,8 @@ from sqlalchemy import Connection, text
 from api.system import MEMBERS, OUR_ACQUIRER
 from engine.acquirer import TERMINALS
 from engine.crypto.des import encrypt_ecb
-from engine.crypto.keys import TEST_MASTER_KEY, pair_name, zone_key_of_test_world
+from engine.crypto.door import pair_name
+from engine.crypto.keys import TEST_MASTER_KEY, zone_key_of_test_world
 from engine.crypto.pin_blocks import encode_format_0
 from engine.vocabulary.messages import AuthorizationRequest
 from simulator.plastic import other_pin

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from engine.crypto.door import PinTranslation
-from engine.crypto.keys import pair_name
+from engine.crypto.door import PinTranslation, pair_name
 from engine.runtime.stage import Outside
 from engine.vault.store import reveal
 from engine.vocabulary.decision import Message, TimerFired

@@ -132,12 +132,11 @@ def test_a_reversal_that_overtakes_its_request_declines_it(acquirer: Acquirer) -
 
 
 def test_a_pin_block_leaves_under_the_networks_key(acquirer: Acquirer) -> None:
-    terminals = SoftwareHsm("terminals", TEST_MASTER_KEY)
     network = SoftwareHsm("simnet", TEST_MASTER_KEY)
     clear = "041234" + "FF" * 5
     pan_part = "0000" + PAN.clear[3:15]
     block = (int(clear, 16) ^ int(pan_part, 16)).to_bytes(8, "big")
-    encrypted = _encrypted(terminals, block)
+    encrypted = _encrypted(block)
     garbled = Secret("00" * 8)
     acquirer.submit(purchase(pin_block=Secret(encrypted.hex())), purchase(pin_block=garbled))
     sent = {message.body.pin_block.clear for message in acquirer.network.sent}
@@ -148,11 +147,11 @@ def test_a_pin_block_leaves_under_the_networks_key(acquirer: Acquirer) -> None:
     assert network.translate_pin_blocks([back]) == [bytes.fromhex(translated)]
 
 
-def _encrypted(terminals: SoftwareHsm, block: bytes) -> bytes:
+def _encrypted(block: bytes) -> bytes:
     from engine.crypto import des
-    from engine.crypto.keys import KeyUsage
+    from engine.crypto.keys import zone_key_of_test_world
 
-    return des.encrypt_ecb(terminals._shared(KeyUsage.PIN_ZONE, "acquirer/terminals"), block)
+    return des.encrypt_ecb(zone_key_of_test_world(TEST_MASTER_KEY, "acquirer/terminals"), block)
 
 
 def test_no_table_holds_a_card_number_or_a_pin_block(acquirer: Acquirer) -> None:

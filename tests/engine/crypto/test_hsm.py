@@ -12,14 +12,16 @@ from engine.crypto import des
 from engine.crypto.door import (
     CvvVerification,
     Hsm,
+    KeyName,
     KeyRefused,
+    KeyUsage,
     PanUnreadable,
     PinTranslation,
     PinVerdict,
     PinVerification,
 )
 from engine.crypto.hsm import SoftwareHsm
-from engine.crypto.keys import TEST_MASTER_KEY, KeyName, KeyUsage, derive_key, zone_key_of_test_world
+from engine.crypto.keys import TEST_MASTER_KEY, derive_key, zone_key_of_test_world
 from engine.crypto.pin_blocks import encode_format_0, encode_format_3
 from engine.vocabulary.errors import BezantError, FormatError
 from engine.vocabulary.identifiers import Pan
@@ -181,7 +183,7 @@ def test_a_sealed_card_number_opens_unchanged_with_its_own_token_only() -> None:
 
 def test_another_master_key_opens_nothing() -> None:
     (sealed,) = hsm().encrypt_pans([(TOKEN, PAN)])
-    with pytest.raises(PanUnreadable, match="master key is not the one"):
+    with pytest.raises(PanUnreadable):
         SoftwareHsm("bank", bytes(range(32))).decrypt_pans([sealed])
 
 
@@ -198,7 +200,10 @@ def test_a_card_number_is_opened_by_our_own_pan_keys_only(key_id: str) -> None:
 
 def test_after_a_new_version_the_old_one_still_opens() -> None:
     (old,) = hsm().encrypt_pans([(TOKEN, PAN)])
-    rotated = SoftwareHsm("bank", TEST_MASTER_KEY, {KeyUsage.PAN_ENCRYPTION: 2})
+    rotated = SoftwareHsm("bank", TEST_MASTER_KEY)
+    assert rotated.key_versions(KeyUsage.PAN_ENCRYPTION) == [1]
+    rotated.custody.generate(KeyUsage.PAN_ENCRYPTION)
+    assert rotated.key_versions(KeyUsage.PAN_ENCRYPTION) == [2, 1]
     (new,) = rotated.encrypt_pans([(TOKEN, PAN)])
     assert new.key_id == "bank:pan_encryption:2"
     assert rotated.decrypt_pans([old, new]) == [PAN, PAN]

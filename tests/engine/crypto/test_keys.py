@@ -1,20 +1,24 @@
-"""Key names and derived keys: one usage each, the same tomorrow, shown to nobody."""
+"""Key names and keys with values: one usage each, the test world's the same tomorrow, shown to nobody."""
 
 from __future__ import annotations
 
 import pytest
 
-from engine.crypto.door import KeyRefused
-from engine.crypto.kcv import kcv_aes, kcv_des
+from engine.crypto.door import KeyName, KeyRefused, KeyUsage, Ksn, pair_name
 from engine.crypto.keys import (
+    BLOCK_USES,
     TEST_MASTER_KEY,
-    KeyName,
-    KeyUsage,
+    Key,
     derive_key,
+    device_key_of_test_world,
+    is_published,
     is_test_key,
-    pair_name,
+    key_of,
+    local_master_key,
+    random_key,
     zone_key_of_test_world,
 )
+from engine.vocabulary.errors import FormatError
 
 MASTER = bytes(range(32))
 MASTER_OF_YESTERDAY = b"BEZANT TEST MASTER KEY - NOT FOR PRODUCTION"
@@ -23,20 +27,17 @@ MASTER_OF_YESTERDAY = b"BEZANT TEST MASTER KEY - NOT FOR PRODUCTION"
 @pytest.mark.parametrize(
     ("key_id", "check_value"),
     [
-        ("acquirer/simnet:pin_zone:1", "da4fce"),
-        ("bank:pin_verification:1", "8b5c1f"),
-        ("bank:card_verification:1", "0e0043"),
-        ("bank/simnet:mac:1", "d2694a"),
-        ("bank:pan_encryption:1", "a5ed3b9507"),
-        ("bank:pan_lookup:1", "3acd3d910b"),
-        ("bank:fingerprint:1", "944b08adac"),
+        ("acquirer/simnet:pin_zone:1", "DA4FCE"),
+        ("bank:pin_verification:1", "8B5C1F"),
+        ("bank:card_verification:1", "0E0043"),
+        ("bank/simnet:mac:1", "D2694A"),
+        ("bank:pan_encryption:1", "A5ED3B9507"),
     ],
 )
-def test_the_keys_of_yesterday_open_today(key_id: str, check_value: str) -> None:
+def test_the_test_world_s_keys_of_yesterday_open_today(key_id: str, check_value: str) -> None:
     # Recorded once: a change of derivation would leave every stored card number unreadable.
     name = KeyName.from_key_id(key_id)
-    value = derive_key(MASTER_OF_YESTERDAY, name).value_for(name.usage)
-    assert (kcv_des(value) if len(value) == 16 else kcv_aes(value)).hex() == check_value
+    assert derive_key(MASTER_OF_YESTERDAY, name).check_value == check_value
     assert name.key_id == key_id
 
 
@@ -45,10 +46,28 @@ def test_the_keys_of_yesterday_open_today(key_id: str, check_value: str) -> None
 def test_a_key_serves_its_one_usage(usage: KeyUsage, other: KeyUsage) -> None:
     key = derive_key(MASTER, KeyName("bank", usage, 1))
     if usage is other:
-        assert len(key.value_for(other)) in (16, 32)
+        assert len(key.value_for(other)) == BLOCK_USES[usage].length
         return
     with pytest.raises(KeyRefused, match=f"the key bank:{usage}:1 cannot be used for {other}"):
         key.value_for(other)
+
+
+@pytest.mark.parametrize(
+    ("usage", "algorithm", "code", "length"),
+    [
+        (KeyUsage.PIN_ZONE, "T", "M3", 16),  # a MAC key under a PIN key's name
+        (KeyUsage.MAC, "T", "P0", 16),
+        (KeyUsage.MAC, "A", "M3", 32),  # a retail MAC is by DES
+        (KeyUsage.CARD_VERIFICATION, "A", "C0", 32),
+        (KeyUsage.PIN_ZONE, "T", "P0", 8),  # single DES is no key for PINs
+        (KeyUsage.PAN_ENCRYPTION, "H", "D0", 32),
+    ],
+)
+def test_a_value_that_is_no_key_of_its_usage_is_refused(
+    usage: KeyUsage, algorithm: str, code: str, length: int
+) -> None:
+    with pytest.raises(KeyRefused):
+        Key(KeyName("bank", usage, 1), algorithm, code, bytes(range(length)))
 
 
 def test_keys_of_other_names_and_masters_are_other_keys() -> None:
@@ -60,8 +79,11 @@ def test_keys_of_other_names_and_masters_are_other_keys() -> None:
 
 
 def test_des_keys_have_odd_parity() -> None:
-    value = derive_key(MASTER, KeyName("bank", KeyUsage.CARD_VERIFICATION, 1)).value_for(KeyUsage.CARD_VERIFICATION)
-    assert all(byte.bit_count() % 2 == 1 for byte in value)
+    for key in (
+        derive_key(MASTER, KeyName("bank", KeyUsage.CARD_VERIFICATION, 1)),
+        random_key(KeyName("bank", KeyUsage.CARD_VERIFICATION, 1)),
+    ):
+        assert all(byte.bit_count() % 2 == 1 for byte in key.value_for(KeyUsage.CARD_VERIFICATION))
 
 
 def test_a_key_shows_its_name_and_not_its_value() -> None:
@@ -88,18 +110,49 @@ def test_a_name_without_owner_or_version_is_refused(owner: str, version: int) ->
 
 
 def test_a_short_master_key_is_refused_and_not_shown() -> None:
-    with pytest.raises(KeyRefused, match="too short") as refusal:
-        derive_key(b"swordfish", KeyName("bank", KeyUsage.MAC, 1))
-    assert "swordfish" not in str(refusal.value)
+    for make in (
+        lambda: derive_key(b"swordfish", KeyName("bank", KeyUsage.MAC, 1)),
+        lambda: local_master_key(b"swordfish"),
+    ):
+        with pytest.raises(KeyRefused, match="too short") as refusal:
+            make()
+        assert "swordfish" not in str(refusal.value)
 
 
 def test_a_pair_has_one_name_from_both_ends() -> None:
     assert pair_name("simnet", "acquirer") == pair_name("acquirer", "simnet") == "acquirer/simnet"
 
 
-def test_test_keys_are_obviously_test_keys_and_zone_keys_leave_the_test_world_only() -> None:
+def test_test_keys_are_obviously_test_keys_and_leave_the_test_world_only() -> None:
     assert is_test_key(TEST_MASTER_KEY)
     assert not is_test_key(MASTER)
     assert len(zone_key_of_test_world(TEST_MASTER_KEY, "acquirer/simnet")) == 16
+    for ksn in (bytes(10), bytes(12)):
+        assert len(device_key_of_test_world(TEST_MASTER_KEY, "acquirer", ksn)) == 16
+        with pytest.raises(KeyRefused, match="not a test key"):
+            device_key_of_test_world(MASTER, "acquirer", ksn)
     with pytest.raises(KeyRefused, match="not a test key"):
         zone_key_of_test_world(MASTER, "acquirer/simnet")
+
+
+@pytest.mark.parametrize(
+    "value", ["0123456789ABCDEFFEDCBA9876543210", "0022446688AACCEEFFDDBB9977553311", "41" * 16, "AB" * 8 + "CD" * 8]
+)
+def test_a_key_that_anybody_may_know_is_told(value: str) -> None:
+    name = KeyName("bank", KeyUsage.CARD_VERIFICATION, 1)
+    # Parity does not make it another key.
+    assert is_published(key_of(name, bytes.fromhex(value)))
+
+
+def test_the_test_world_s_keys_are_known_to_anybody_and_random_ones_are_not() -> None:
+    for usage in KeyUsage:
+        name = KeyName("bank", usage, 1)
+        assert is_published(derive_key(TEST_MASTER_KEY, name))
+        assert not is_published(random_key(name))
+
+
+def test_a_serial_number_says_its_key_set() -> None:
+    assert Ksn(bytes.fromhex("FFFFBE00010000000001")).key_set == 1
+    assert Ksn(bytes.fromhex("BE00000200000000000000FF")).key_set == 2
+    with pytest.raises(FormatError, match="serial number"):
+        Ksn(bytes(9))

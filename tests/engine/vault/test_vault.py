@@ -17,9 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, text
 
-from engine.crypto.door import Hsm, PanUnreadable
+from engine.crypto.door import Hsm, KeyUsage, PanUnreadable
 from engine.crypto.hsm import SoftwareHsm
-from engine.crypto.keys import TEST_MASTER_KEY, KeyUsage
+from engine.crypto.keys import TEST_MASTER_KEY
 from engine.database.connections import Database
 from engine.database.institutions import Institution, open_institution
 from engine.vault import store
@@ -192,7 +192,9 @@ def test_rows_changed_or_exchanged_behind_our_back_do_not_open(connection: Conne
 
 def test_rows_of_an_earlier_key_version_are_still_revealed(connection: Connection, hsm: Hsm) -> None:
     store.save_new(connection, tokenise(hsm, PANS[:1]), NOW)
-    rotated = SoftwareHsm("bank", TEST_MASTER_KEY, {KeyUsage.PAN_ENCRYPTION: 2})
+    rotated = SoftwareHsm("bank", TEST_MASTER_KEY)
+    assert rotated.key_versions(KeyUsage.PAN_ENCRYPTION) == [1]
+    rotated.custody.generate(KeyUsage.PAN_ENCRYPTION)
     store.save_new(connection, tokenise(rotated, PANS[:2]), NOW)
     keys = connection.execute(text("select key_id from pans order by key_id")).scalars().all()
     assert keys == ["bank:pan_encryption:1", "bank:pan_encryption:2"]
