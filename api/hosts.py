@@ -52,11 +52,13 @@ TICK_APART = timedelta(milliseconds=50)
 JOBS_WITHIN = timedelta(seconds=30)
 """A run that failed, or that another process holds, is looked at again this soon."""
 CLOCK_WITHIN = timedelta(seconds=1)
+KEYS_WITHIN = timedelta(seconds=5)
+"""A key that another process has made, activated or retired is taken up this soon."""
 FIRST_WAIT = timedelta(seconds=1)
 LONGEST_WAIT = timedelta(seconds=30)
 """After trouble: how long to wait, doubling from the one to the other."""
-THREADS_EACH = 3
-"""For each institution: its writer, timers and jobs."""
+THREADS_EACH = 4
+"""For each institution: its writer, keys, timers and jobs."""
 
 Turn = Callable[[], datetime]
 """Something that a host does over and over, in a thread; returns when it wants to be done again."""
@@ -177,6 +179,7 @@ class Standing:
         yield "the clock", self._keep_time
         for duty in self._duties:
             seat = self.seats[duty.institution.name]
+            yield f"the keys of {duty.institution.name}", partial(self._refresh_keys, seat)
             if duty.ticks:
                 yield f"the timers of {duty.institution.name}", partial(self._tick, seat)
             if duty.jobs:
@@ -203,6 +206,10 @@ class Standing:
         latest = now + TICK_WITHIN
         # A timer that was just submitted is due until it is decided.
         return max(min(due or latest, latest), now + TICK_APART)
+
+    def _refresh_keys(self, seat: Seat) -> datetime:
+        seat.processor.outside.hsm.refresh()
+        return self.clock.now() + KEYS_WITHIN
 
     def _run_jobs(self, seat: Seat) -> datetime:
         seat.scheduler.run_due(self.clock.now())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from stat import S_IRWXG, S_IRWXO
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -13,6 +14,7 @@ from engine.crypto.keys import TEST_MASTER_KEY, is_test_key
 from engine.vocabulary.errors import BezantError
 
 PREFIX = "BEZANT_"
+_OTHERS = S_IRWXG | S_IRWXO
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -56,6 +58,9 @@ class Settings(BaseSettings):
     master_key: Annotated[SecretStr, AfterValidator(_master_key)] = SecretStr(TEST_MASTER_KEY.hex())
     """The key that the HSM's other keys are wrapped under: 32 bytes in hexadecimal."""
 
+    master_key_file: Annotated[Path, AfterValidator(_absolute)] | None = None
+    """A file that holds the master key, instead of `master_key`. In production nobody else may read it."""
+
     listen_host: str = "127.0.0.1"
     """The address that every listener of ours binds to: loopback, unless told otherwise."""
 
@@ -83,10 +88,36 @@ class Settings(BaseSettings):
         """The master key, for the HSM and for what derives from it."""
         return bytes.fromhex(self.master_key.get_secret_value())
 
+    @property
+    def of_test_world(self) -> bool:
+        """Whether the master key is the test world's, whose keys anybody may know."""
+        return is_test_key(self.master_key_bytes())
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_key_file(cls, values: dict[str, Any]) -> dict[str, Any]:
+        file = values.get("master_key_file")
+        if not file:
+            return values
+        if values.get("master_key"):
+            raise ValueError(f"the master key is in a file or in {PREFIX}MASTER_KEY: unset one of the two")
+        try:
+            return values | {"master_key": _absolute(Path(file)).read_text().strip()}
+        except (OSError, UnicodeDecodeError):
+            raise ValueError(f"the file of {PREFIX}MASTER_KEY_FILE cannot be read") from None
+
     @model_validator(mode="after")
-    def _no_test_key_in_production(self) -> Self:
-        if self.profile == "production" and is_test_key(self.master_key_bytes()):
+    def _fit_for_production(self) -> Self:
+        if self.profile != "production":
+            return self
+        if self.of_test_world:
             raise ValueError(f"the production profile refuses the test master key: set {PREFIX}MASTER_KEY to your own")
+        file = self.master_key_file
+        if file is not None and file.stat().st_mode & _OTHERS:
+            raise ValueError(
+                f"the production profile refuses the master key file {file}, which others than its owner can reach:"
+                " chmod 600 it"
+            )
         return self
 
 

@@ -8,7 +8,7 @@ simulator).
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,11 +17,12 @@ from pathlib import Path
 import structlog
 from sqlalchemy import text
 
+from api.keys import provide_keys, require_keys
 from api.members import NETWORK, NETWORK_ID, OUR_ACQUIRER, OUR_BANK, SETTLEMENT_BANK, SETTLEMENT_BANK_ID
 from api.roles import Host, Role, roles
 from api.settings import Settings
 from engine.crypto.hsm import SoftwareHsm
-from engine.database.connections import Database, DatabaseUnavailable
+from engine.database.connections import Database, DatabaseUnavailable, SchemaOutOfDate
 from engine.database.institutions import Institution, list_institutions, open_institution, read_opened_at
 from engine.database.schema import check, upgrade, upgrade_public
 from engine.database.server import EmbeddedServer
@@ -29,6 +30,7 @@ from engine.ports import Activity, Clock
 from engine.processor import HandOver, Processor
 from engine.runtime.files import Files, hand_over
 from engine.runtime.jobs import Scheduler
+from engine.vault.key_blocks import KeyBlocks
 from engine.vocabulary.decision import Message
 from engine.vocabulary.errors import BezantError
 from engine.vocabulary.files import Outgoing
@@ -115,6 +117,7 @@ class System:
         belongs to, whose secrets are under the other key.
         """
         self.prepare()
+        opened_before = {one.name for one in self.institutions()}
         for institution in members:
             self._claim(institution.login_role)
         for institution in members:
@@ -124,12 +127,32 @@ class System:
             except ValueError as refused:
                 raise BezantError(str(refused)) from None
             upgrade(self.database, institution, parts)
+        self._provide_keys(members, opened_before)
 
     def upgrade(self, members: Sequence[Institution]) -> None:
         """Bring what all share, and the tables of these institutions, to what this program needs."""
         self.prepare()
         for institution in members:
             upgrade(self.database, institution, self.role_of(institution).parts)
+        self._provide_keys(members, {one.name for one in members})
+
+    def _provide_keys(self, members: Sequence[Institution], opened_before: Collection[str]) -> None:
+        """The keys that these lack, with each other and with those that are open besides. The test world's are issued
+        as they are needed.
+        """
+        if self.settings.of_test_world:
+            return
+        named = {one.name for one in members}
+        others = [one for one in self.institutions() if one.name not in named and self._is_current(one)]
+        hsms = {one.name: self.hsm(one) for one in (*members, *others)}
+        provide_keys(hsms, (*members, *others), set(opened_before) & set(hsms))
+
+    def _is_current(self, institution: Institution) -> bool:
+        try:
+            check(self.database, institution, self.role_of(institution).parts)
+        except SchemaOutOfDate:
+            return False
+        return True
 
     def _claim(self, login_role: str) -> None:
         with self.database.owner().connect() as connection:
@@ -179,8 +202,13 @@ class System:
         return role
 
     def hsm(self, institution: Institution) -> SoftwareHsm:
-        """The institution's HSM under the master key of the settings."""
-        return SoftwareHsm(institution.name, self.settings.master_key_bytes())
+        """The institution's HSM: its key blocks, under the master key of the settings."""
+        return SoftwareHsm(
+            institution.name,
+            self.settings.master_key_bytes(),
+            KeyBlocks(self.database.institution(institution.name)),
+            production=self.settings.profile == "production",
+        )
 
     def files_of(self, institution: Institution) -> Files:
         """The institution's folders."""
@@ -203,11 +231,13 @@ class System:
         files = self.files_of(institution)
         outward = Outward(files, {one.member_id: self.files_of(one) for one in self.institutions()})
         engine = self.database.institution(institution.name)
+        hsm = self.hsm(institution)
+        require_keys(hsm, institution, next((one for one in self.institutions() if one.role == "network"), None))
         processor = Processor(
             institution=institution,
             stages=role.stages(institution, outward.reachable),
             engine=engine,
-            hsm=self.hsm(institution),
+            hsm=hsm,
             clock=clock,
             network=outward,
             activity=activity,

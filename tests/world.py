@@ -24,6 +24,7 @@ OPENED_AT = datetime(2026, 3, 2, 6, 0, tzinfo=UTC)
 STORES = (
     "engine.ledger.store",
     "engine.ledger.journals.store",
+    "engine.vault.key_blocks",
     "engine.vault.store",
     "engine.runtime.batch",
     "engine.runtime.jobs",

@@ -15,7 +15,7 @@ OWN_KEY = "0f" * 32
 
 @pytest.fixture(autouse=True)
 def empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("PROFILE", "DATABASE_URL", "DATA_FOLDER", "MASTER_KEY", "API_PORT", "LISTEN_HOST"):
+    for name in ("PROFILE", "DATABASE_URL", "DATA_FOLDER", "MASTER_KEY", "MASTER_KEY_FILE", "API_PORT", "LISTEN_HOST"):
         monkeypatch.delenv(f"BEZANT_{name}", raising=False)
 
 
@@ -80,3 +80,52 @@ def test_secrets_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = repr(load_settings()) + str(load_settings().model_dump())
     assert OWN_KEY not in shown
     assert "geheim" not in shown
+
+
+@pytest.fixture
+def key_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    file = tmp_path / "master.key"
+    file.write_text(f"{OWN_KEY}\n")
+    file.chmod(0o600)
+    monkeypatch.setenv("BEZANT_PROFILE", "production")
+    monkeypatch.setenv("BEZANT_MASTER_KEY_FILE", str(file))
+    return file
+
+
+@pytest.mark.usefixtures("key_file")
+def test_the_master_key_may_come_from_a_file() -> None:
+    assert load_settings().master_key_bytes() == bytes.fromhex(OWN_KEY)
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o666])
+def test_production_refuses_a_key_file_that_others_can_reach(key_file: Path, mode: int) -> None:
+    key_file.chmod(mode)
+    with pytest.raises(BezantError, match=rf"refuses the master key file {key_file}, .*: chmod 600 it") as refusal:
+        load_settings()
+    assert OWN_KEY not in str(refusal.value)
+
+
+def test_a_key_file_that_is_not_there_or_holds_no_key_is_told(key_file: Path) -> None:
+    key_file.write_text("swordfish")
+    with pytest.raises(BezantError, match=r"BEZANT_MASTER_KEY: a master key is 32 bytes") as refusal:
+        load_settings()
+    assert "swordfish" not in str(refusal.value)
+    key_file.write_bytes(b"\xff\xfe")
+    with pytest.raises(BezantError, match=r"the file of BEZANT_MASTER_KEY_FILE cannot be read"):
+        load_settings()
+    key_file.unlink()
+    with pytest.raises(BezantError, match=r"the file of BEZANT_MASTER_KEY_FILE cannot be read"):
+        load_settings()
+
+
+@pytest.mark.usefixtures("key_file")
+def test_two_master_keys_are_one_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BEZANT_MASTER_KEY", OWN_KEY)
+    with pytest.raises(BezantError, match=r"in a file or in BEZANT_MASTER_KEY: unset one of the two"):
+        load_settings()
+
+
+def test_the_test_key_in_a_file_is_the_test_key(key_file: Path) -> None:
+    key_file.write_text(TEST_MASTER_KEY.hex())
+    with pytest.raises(BezantError, match=r"production profile refuses the test master key"):
+        load_settings()

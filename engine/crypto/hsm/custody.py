@@ -23,14 +23,35 @@ class Custody:
     def __init__(self, ring: KeyRing) -> None:
         self._ring = ring
 
-    def keys(self) -> list[KeyRecord]:
+    def records(self) -> list[KeyRecord]:
         """Every key that is held, with check value and state."""
         self._ring.refresh()
         return self._ring.records()
 
-    def generate(self, usage: KeyUsage, owner: str | None = None, state: KeyState = KeyState.CURRENT) -> KeyRecord:
-        """A new random key, the next version. CURRENT takes the place of the one before, which is accepted still."""
-        return self._take(random_key(self._next(usage, owner)), state)
+    def has(self, usage: KeyUsage, owner: str) -> bool:
+        """Whether a key of this usage and owner is held, or is the test world's."""
+        return self._ring.of_test_world or bool(self._versions(usage, owner))
+
+    def provide(self, usage: KeyUsage, owner: str, *, derived: bool = False) -> None:
+        """A first key where there is none: random, or as it followed from the master key before key blocks."""
+        if not self.has(usage, owner):
+            name = KeyName(owner, usage, 1)
+            self._ring.add(self._ring.derived(name) if derived else random_key(name), KeyState.CURRENT)
+
+    def share(self, usage: KeyUsage, pair: str, other: Custody) -> None:
+        """The other institution of the pair, of the same installation, gets our current key where it has none."""
+        if not other.has(usage, pair):
+            other._ring.add(self._ring.current(usage, pair), KeyState.CURRENT)
+
+    def generate(self, usage: KeyUsage, owner: str | None = None) -> KeyRecord:
+        """A new random key: the first version is current, a later one pending until it is activated."""
+        return self._take(random_key(self._next(usage, owner)))
+
+    def rotate(self, usage: KeyUsage, owner: str | None = None) -> KeyRecord:
+        """A new random key that is current at once; the one before stays accepted."""
+        record = self.generate(usage, owner)
+        self.activate(record.name)
+        return self._record(record.name)
 
     def activate(self, name: KeyName) -> None:
         """Make a version current; the one before stays accepted."""
@@ -56,7 +77,7 @@ class Custody:
         parts = [os.urandom(use.length) for _ in range(count)]
         if use.algorithm == "T":
             parts = [des.with_odd_parity(part) for part in parts]
-        record = self._take(key_of(name, reduce(des.xor, parts)), KeyState.CURRENT)
+        record = self._take(key_of(name, reduce(des.xor, parts)))
         return record, [(part, key_of(name, part).check_value) for part in parts]
 
     def import_components(
@@ -102,22 +123,27 @@ class Custody:
     def _next(self, usage: KeyUsage, owner: str | None) -> KeyName:
         owner = self._ring.institution if owner is None else owner
         self._ring.refresh()
-        held = [one.name.version for one in self._ring.records() if one.name.usage is usage and one.name.owner == owner]
-        name = KeyName(owner, usage, max(held, default=0) + 1)
+        if self._ring.of_test_world and not self._versions(usage, owner):
+            # The test world's first key is issued as it is needed: a later one must not come before it.
+            self._ring.candidates(usage, owner)
+        name = KeyName(owner, usage, max(self._versions(usage, owner), default=0) + 1)
         self._ring.require_own(name)
         return name
+
+    def _versions(self, usage: KeyUsage, owner: str) -> list[int]:
+        return [one.name.version for one in self._ring.records() if (one.name.usage, one.name.owner) == (usage, owner)]
 
     def _checked(self, key: Key, check_value: str) -> KeyRecord:
         if check_value.upper() != key.check_value:
             raise KeyRefused(f"the key has another check value than {check_value.upper()}: nothing was taken in")
-        return self._take(key, KeyState.CURRENT)
+        return self._take(key)
 
-    def _take(self, key: Key, state: KeyState) -> KeyRecord:
-        record = self._ring.add(key, KeyState.PENDING)
+    def _take(self, key: Key) -> KeyRecord:
+        state = KeyState.CURRENT if key.name.version == 1 else KeyState.PENDING
+        record = self._ring.add(key, state)
         if record.check_value != key.check_value:
             raise KeyRefused(f"{key.name.key_id} was made by somebody else at the same time: try again")
-        if state is KeyState.CURRENT:
-            activate(self._ring, key.name)
-        elif state is not KeyState.PENDING:
-            self._ring.change({key.name: state})
-        return next(one for one in self._ring.records() if one.name == key.name)
+        return record
+
+    def _record(self, name: KeyName) -> KeyRecord:
+        return next(one for one in self._ring.records() if one.name == name)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from engine.crypto.door.keys import (
@@ -22,7 +23,7 @@ from engine.crypto.door.keys import (
     KeyUsage,
 )
 from engine.crypto.key_blocks import unwrap, wrap
-from engine.crypto.keys import Key, derive_key, is_published, key_of, local_master_key
+from engine.crypto.keys import Key, derive_key, is_published, is_test_key, key_of, local_master_key
 from engine.vocabulary.errors import FormatError
 
 KEPT_AS: Final = "D"
@@ -61,7 +62,9 @@ class KeyRing:
         """`production` refuses keys that anybody may know. `KeyRefused` for a master key or name that cannot serve."""
         self.institution = institution
         self._local_master_key = local_master_key(master_key)
-        self._test_master_key: bytes | None = master_key
+        self.of_test_world = is_test_key(master_key)
+        self.derived = partial(derive_key, master_key)
+        """The key of a name as it follows from the master key: the test world's, and that of times before blocks."""
         self._store = store
         self._production = production
         self._lock = threading.RLock()
@@ -157,13 +160,13 @@ class KeyRing:
 
     def _issue(self, name: KeyName) -> None:
         issued = name.version == 1 or (name.usage is KeyUsage.PIN_VERIFICATION and name.version in _PVKIS)
-        if self._test_master_key is None or not issued:
+        if not (self.of_test_world and issued):
             raise KeyRefused(
                 f"{self.institution} holds no key {name.key_id} (see `bezant keys list {self.institution}`)"
             )
         # A further PVKI must not become the one that new cards get.
         state = KeyState.CURRENT if name.version == 1 else KeyState.ACCEPTED
-        self.add(derive_key(self._test_master_key, name), state)
+        self.add(self.derived(name), state)
 
     def _open(self, record: KeyRecord) -> Key:
         name = record.name

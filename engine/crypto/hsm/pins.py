@@ -56,7 +56,8 @@ class PinDesk:
 
     def make_pin_offset(self, pan: Pan, pin: str) -> str:
         """The IBM 3624 offset of a PIN at personalisation, as long as the PIN."""
-        return offset_of(self._natural_pin(pan, len(pin)), pin)
+        key = self._ring.current(KeyUsage.PIN_OFFSET, self._ring.institution)
+        return offset_of(_natural_pin(key, pan, len(pin_blocks.require_pin(pin))), pin)
 
     def _translate(self, asked: PinTranslation) -> bytes | None:
         to_key = self._ring.current(_ZONE, asked.to_zone)
@@ -91,17 +92,16 @@ class PinDesk:
         pin = self.open_pin(asked.zone, asked.pin_block, asked.pan, asked.format)
         if pin is None:
             return PinVerdict.UNREADABLE
-        right = offset_of(self._natural_pin(asked.pan, len(pin)), pin)
-        return PinVerdict.CORRECT if bytes_eq(right.encode(), asked.offset.encode()) else PinVerdict.WRONG
+        for key in self._ring.candidates(KeyUsage.PIN_OFFSET, self._ring.institution):
+            right = offset_of(_natural_pin(key, asked.pan, len(pin)), pin)
+            if bytes_eq(right.encode(), asked.offset.encode()):
+                return PinVerdict.CORRECT
+        return PinVerdict.WRONG
 
     def _select(self, asked: PinSelection) -> str | None:
         pvk = self._pvk(asked.pvki)
         pin = self.open_pin(asked.zone, asked.pin_block, asked.pan, asked.format)
         return None if pin is None else pin_verification_value(pvk, asked.pan.clear, asked.pvki, pin)
-
-    def _natural_pin(self, pan: Pan, length: int) -> str:
-        pvk = self._ring.current(KeyUsage.PIN_OFFSET, self._ring.institution).value_for(KeyUsage.PIN_OFFSET)
-        return natural_pin(pvk, validation_digits(pan.clear[-13:-1]), length=length)
 
     def _pvk(self, pvki: str) -> bytes:
         if pvki not in _PVKIS:
@@ -132,6 +132,11 @@ class PinDesk:
         except (FormatError, KeyRefused):
             # A key set that nobody knows is the device's fault, not the list's.
             return None
+
+
+def _natural_pin(key: Key, pan: Pan, length: int) -> str:
+    """Validation data are the 12 rightmost digits of the card number without the check digit."""
+    return natural_pin(key.value_for(KeyUsage.PIN_OFFSET), validation_digits(pan.clear[-13:-1]), length=length)
 
 
 def _first(opens: Callable[[Key], str | None], keys: Sequence[Key]) -> str | None:

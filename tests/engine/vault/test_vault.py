@@ -194,7 +194,7 @@ def test_rows_of_an_earlier_key_version_are_still_revealed(connection: Connectio
     store.save_new(connection, tokenise(hsm, PANS[:1]), NOW)
     rotated = SoftwareHsm("bank", TEST_MASTER_KEY)
     assert rotated.key_versions(KeyUsage.PAN_ENCRYPTION) == [1]
-    rotated.custody.generate(KeyUsage.PAN_ENCRYPTION)
+    rotated.custody.rotate(KeyUsage.PAN_ENCRYPTION)
     store.save_new(connection, tokenise(rotated, PANS[:2]), NOW)
     keys = connection.execute(text("select key_id from pans order by key_id")).scalars().all()
     assert keys == ["bank:pan_encryption:1", "bank:pan_encryption:2"]
