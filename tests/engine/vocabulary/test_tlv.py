@@ -18,7 +18,7 @@ TEMPLATES = st.sampled_from(["70", "A5", "BF0C", "FF8105", "61"])
 def objects(values: st.SearchStrategy[bytes]) -> st.SearchStrategy[DataObjects]:
     plain = st.tuples(PLAIN_TAGS, values)
     one = st.recursive(plain, lambda inner: st.tuples(TEMPLATES, st.lists(inner, max_size=4)), max_leaves=12)
-    return st.lists(one, max_size=8)  # type: ignore[arg-type]
+    return st.lists(one, max_size=8)
 
 
 @given(objects(st.one_of(st.binary(max_size=20), st.integers(120, 300).map(bytes))))
