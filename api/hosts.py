@@ -14,7 +14,6 @@ import asyncio
 import errno
 import signal
 import socket
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -32,6 +31,7 @@ from api.app import create_app
 from api.clock import WorldClock, machine_now
 from api.doors import Doors
 from api.heartbeats import Heartbeat
+from api.interpreter import settle
 from api.members import NETWORK_ID
 from api.roles import Host, MemberHost, Place
 from api.settings import Settings
@@ -42,9 +42,6 @@ from engine.database.institutions import Institution
 from engine.vocabulary.errors import BezantError
 from gateways.iso8583.links import CannotListen, PortBusy
 from gateways.iso8583.wires import Wires
-
-SWITCH_INTERVAL_S = 0.0005
-"""How long a thread may compute while another waits to (docs/decisions/0005-switch-interval.md)."""
 
 TICK_WITHIN = timedelta(seconds=1)
 """Timers that another process of the institution has set are seen this soon."""
@@ -104,7 +101,7 @@ class Standing:
 
     async def __aenter__(self) -> Self:
         """Start. Raises `BezantError` for what a person can put right, and leaves nothing running then."""
-        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        settle()
         try:
             await self._start()
         except BaseException:

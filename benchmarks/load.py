@@ -19,7 +19,7 @@ from time import perf_counter
 from rich.console import Console
 
 from api.clock import MachineClock
-from api.hosts import SWITCH_INTERVAL_S
+from api.interpreter import settle
 from api.settings import load_settings
 from api.system import System, opened
 from benchmarks.transfers import TRANSFERS, Transfer, account_of
@@ -128,7 +128,7 @@ def serving(system: System, institution: Institution, *, by_loop: bool = False) 
     Answers are heard, and followed by the next request, in that thread, as if whoever asks had a machine of its own;
     `by_loop`: in the event loop that runs now, as in a host, two hops between threads a request.
     """
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    settle()
     processor = Processor(
         institution=institution,
         stages=(TRANSFERS,),

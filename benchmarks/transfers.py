@@ -47,6 +47,10 @@ def _load(connection: Connection, prepared: Sequence[Transfer], state: State) ->
     return {account for transfer in prepared for account in (transfer.debit, transfer.credit)}
 
 
+def _named(requests: Sequence[Transfer]) -> list[int]:
+    return [account.int for transfer in requests for account in (transfer.debit, transfer.credit)]
+
+
 def _decide(state: State, request: Transfer, now: datetime) -> Decision:
     postings = (
         Posting(
@@ -67,4 +71,4 @@ def _debited(request: Any) -> UUID | None:
     return request.debit if isinstance(request, Transfer) else None
 
 
-TRANSFERS = Stage("benchmark", KEYS, _load, _decide, owner_of=_debited)
+TRANSFERS = Stage("benchmark", KEYS, _load, _decide, owner_of=_debited, named=_named)

@@ -198,8 +198,8 @@ class Processor:
     # --- inside ---
 
     def _serve(self, intake: Intake, writer: Writer) -> None:
-        while batch := intake.take(LARGEST_BATCH):
-            self._run(writer, batch)
+        for written in writer.turns(lambda wait: intake.take(LARGEST_BATCH, wait=wait)):
+            self._hand_back(written)
 
     def _intake_of(self, submission: Submission) -> Intake:
         if len(self._intakes) == 1 or isinstance(submission.request, TimerFired):
@@ -222,7 +222,14 @@ class Processor:
         if not batch:
             return []
         written = writer.run(batch)
-        self._firing.difference_update(one.request for one in batch if isinstance(one.request, TimerFired))
+        self._hand_back(written)
+        return [answer for _, answer in written.answers]
+
+    def _hand_back(self, written: Written) -> None:
+        if self._firing:
+            self._firing.difference_update(
+                one.request for one, _ in written.answers if isinstance(one.request, TimerFired)
+            )
         if written.next_timer_at is not None or written.queued:
             self._next_due_known = False
         replies = self._replies(written)
@@ -232,7 +239,6 @@ class Processor:
         if written.queued:
             with self.engine.begin() as connection:
                 outbox.deliver(connection, self.clock.now(), self._network.deliver)
-        return [answer for _, answer in written.answers]
 
     def _replies(self, written: Written) -> list[tuple[Reply, Answer]]:
         replies: list[tuple[Reply, Answer]] = []

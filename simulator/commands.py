@@ -25,13 +25,12 @@ def demo(
 ) -> None:
     """Play one simulated business day and the following settlement, and prove every book of it."""
     import asyncio
-    import sys
     from json import dumps
     from time import monotonic
 
     from rich.console import Console
 
-    from api.hosts import SWITCH_INTERVAL_S
+    from api.interpreter import settle
     from api.logs import set_up_logs
     from api.settings import load_settings
     from simulator.demo import demonstrate, fresh_system
@@ -42,7 +41,7 @@ def demo(
     if not console.is_terminal:
         # A file has no width of its own; this one holds the screen without breaking its columns.
         console.width = WIDTH_OF_A_FILE
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    settle()
     with console.status("starting the database") as status, fresh_system(settings := load_settings()) as system:
 
         def tell(what: str) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC
 from functools import cache, lru_cache
+from itertools import zip_longest
 from operator import attrgetter, itemgetter
 from typing import Any
 
@@ -36,11 +37,16 @@ from sqlalchemy import (
 from sqlalchemy.types import JSON, TypeEngine
 
 from engine.database.json_text import canonical_json
-from engine.database.pipeline import Sent, send
+from engine.database.pipeline import Parcel, Sent, send
 
 __all__ = ["Row", "Rows", "by_column", "canonical_json", "fields_of"]
 
 Row = Mapping[str, Any] | Any  # or an object with an attribute for each column, such as a dataclass
+_WORTH_SAYING_ONCE = 8
+# Of these, equal values may differ in their text (1.0 and 1.00), or to compare them costs more than it saves.
+_NEVER_SAME = frozenset({"numeric", "uuid", "bytea"})
+_MOST_STATEMENTS = 200
+"""Of one table: which columns say the same differs from batch to batch, and each connection prepares each statement."""
 _Texts = Callable[[Sequence[Any]], list[str]]
 _Literal = Callable[[Sequence[Any]], str]
 
@@ -60,23 +66,30 @@ class Rows:
         self._key = tuple(column.name for column in table.primary_key.columns)
         self._statements: dict[tuple[object, ...], str] = {}
 
-    def insert(self, connection: Connection, rows: Sequence[Row]) -> None:
+    def insert(self, connection: Connection | Parcel, rows: Sequence[Row]) -> None:
         """Insert all rows by one statement. An existing key raises (23505)."""
         if rows:
             columns = _columns_of(rows[0])
             self.insert_columns(connection, columns, by_column(rows, columns))
 
-    def insert_columns(self, connection: Connection, columns: tuple[str, ...], values: Iterable[Sequence[Any]]) -> None:
+    def insert_columns(
+        self, connection: Connection | Parcel, columns: tuple[str, ...], values: Iterable[Sequence[Any]]
+    ) -> None:
         """As `insert`, of rows that are columns already: of each the values, in the order of the rows."""
         self.insert_arrays(connection, columns, self.arrays(columns, values))
 
-    def insert_arrays(self, connection: Connection, columns: tuple[str, ...], arrays: tuple[str, ...]) -> None:
+    def insert_arrays(self, connection: Connection | Parcel, columns: tuple[str, ...], arrays: tuple[str, ...]) -> None:
         """As `insert_columns`, of columns that are `arrays` already."""
-        send(connection, self._statement(("insert", columns), lambda: self._insert_text(columns)), arrays)
+        same = tuple(isinstance(array, Same) for array in arrays)
+        if True not in same or all(same) or len(self._statements) > _MOST_STATEMENTS:
+            send(connection, self._statement(("insert", columns), lambda: self._insert_text(columns)), arrays)
+            return
+        statement = self._statement(("insert", columns, same), lambda: self._insert_text(columns, same))
+        send(connection, statement, [array.once if isinstance(array, Same) else array for array in arrays])
 
     def arrays(self, columns: tuple[str, ...], values: Iterable[Sequence[Any]]) -> tuple[str, ...]:
         """The array literals of these columns: the same for the same values, whether about to be written or read."""
-        return tuple(self._types[name][1](column) for name, column in zip(columns, values, strict=True))
+        return tuple(_literal(self._types[name], column) for name, column in zip(columns, values, strict=True))
 
     def insert_new(self, connection: Connection, rows: Sequence[Row]) -> list[dict[str, Any]]:
         """Insert the rows that meet no unique constraint; returns the primary keys of those that were inserted, in no
@@ -93,7 +106,7 @@ class Rows:
 
     def update(
         self,
-        connection: Connection,
+        connection: Connection | Parcel,
         rows: Sequence[Row],
         key: tuple[str, ...] = ("id",),
         columns: tuple[str, ...] | None = None,
@@ -112,7 +125,7 @@ class Rows:
         # The first key once more: `= any` is what lets shards and plans find the rows.
         return send(connection, statement, (*arrays, arrays[0])).rowcount
 
-    def delete(self, connection: Connection, rows: Sequence[Row], key: tuple[str, ...]) -> None:
+    def delete(self, connection: Connection | Parcel, rows: Sequence[Row], key: tuple[str, ...]) -> None:
         """Delete the rows found by `key`."""
         if rows:
             statement = self._statement(("delete", key), lambda: self._delete_text(key))
@@ -160,9 +173,12 @@ class Rows:
             found = self._statements[key] = build()
         return found
 
-    def _insert_text(self, columns: tuple[str, ...]) -> str:
+    def _insert_text(self, columns: tuple[str, ...], same: tuple[bool, ...] = ()) -> str:
         # In the select list, unlike in FROM, the elements go to the table without being kept in between.
-        elements = ", ".join(f"unnest({self._parameter(name)})" for name in columns)
+        elements = ", ".join(
+            f"({self._parameter(name)})[1]" if once else f"unnest({self._parameter(name)})"
+            for name, once in zip_longest(columns, same)
+        )
         return f"insert into {self._name} ({_listed(columns)}) select {elements}"
 
     def _update_text(self, key: tuple[str, ...], changed: tuple[str, ...]) -> str:
@@ -184,6 +200,30 @@ class Rows:
 
     def _parameter(self, column: str) -> str:
         return f"%s::{self._types[column][0]}[]"
+
+
+class Same(str):
+    """The array literal of a column that says the same in every row; `once` is that of one row, which is what the
+    database is sent.
+    """
+
+    __slots__ = ("once",)
+    once: str
+
+
+def _literal(kind: tuple[str, _Literal], values: Sequence[Any]) -> str:
+    name, write = kind
+    if len(values) < _WORTH_SAYING_ONCE:
+        return write(values)
+    first = values[0]
+    if first is not None and (name in _NEVER_SAME or (name == "jsonb" and not isinstance(first, str))):
+        return write(values)
+    if first != values[-1] or values.count(first) < len(values):
+        return write(values)
+    once = write([first])
+    literal = Same("{" + ",".join([once[1:-1]] * len(values)) + "}")
+    literal.once = once
+    return literal
 
 
 def by_column(rows: Sequence[Row], columns: tuple[str, ...]) -> Iterable[Sequence[Any]]:
@@ -232,6 +272,28 @@ def _array_type(column: Column[Any]) -> tuple[str, _Literal]:
     raise TypeError(f"{column.table.name}.{column.name}: no bulk writes of {column.type!r}")
 
 
+def _numbers(values: Sequence[Any]) -> str:
+    """Whole numbers: the whole column by one `repr`, in C."""
+    text = repr(list(values))
+    if "<" in text:  # enumerations of numbers show their names
+        text = repr([value if value is None else int(value) for value in values])
+    return "{" + text[1:-1].replace(" ", "").replace("None", "null") + "}"
+
+
+def _uuids(values: Sequence[Any]) -> str:
+    """Identifiers as 32 hexadecimal digits: the whole column by one formatting, unless some are missing."""
+    try:
+        numbers = tuple([value.int for value in values])
+    except AttributeError:
+        return "{" + ",".join(["null" if value is None else "%032x" % value.int for value in values]) + "}"  # noqa: UP031, twice as fast
+    return _hexadecimal(len(numbers)) % numbers
+
+
+@lru_cache(64)
+def _hexadecimal(count: int) -> str:
+    return "{" + ",".join(["%032x"] * count) + "}"
+
+
 def _bare(texts: _Texts) -> _Literal:
     """A literal of elements that hold neither comma, quote, brace nor backslash, and are not the word null."""
 
@@ -239,10 +301,6 @@ def _bare(texts: _Texts) -> _Literal:
         return "{" + ",".join(texts(values)) + "}"
 
     return literal
-
-
-def _uuids(values: Sequence[Any]) -> list[str]:
-    return ["null" if value is None else "%032x" % value.int for value in values]  # noqa: UP031, twice as fast
 
 
 def _each(write: Callable[[Any], str]) -> _Texts:
@@ -273,9 +331,6 @@ def _amount(value: Any) -> str:
     return str(value)
 
 
-_whole_numbers = _each(str)
-
-
 _SEPARATOR = "\x1f"
 
 
@@ -297,10 +352,10 @@ def _json_texts(values: Sequence[Any]) -> str:
 
 # In this order: SQLAlchemy's SmallInteger and BigInteger are Integers.
 _KINDS: tuple[tuple[type[TypeEngine[Any]], str, _Literal], ...] = (
-    (Uuid, "uuid", _bare(_uuids)),
-    (BigInteger, "bigint", _bare(_whole_numbers)),
-    (SmallInteger, "smallint", _bare(_whole_numbers)),
-    (Integer, "integer", _bare(_whole_numbers)),
+    (Uuid, "uuid", _uuids),
+    (BigInteger, "bigint", _numbers),
+    (SmallInteger, "smallint", _numbers),
+    (Integer, "integer", _numbers),
     (Boolean, "boolean", _bare(_few(lambda value: "t" if value else "f"))),
     (DateTime, "timestamptz", _bare(_few(_instant))),
     (Date, "date", _bare(_few(lambda value: value.isoformat()))),

@@ -23,6 +23,7 @@ from engine.vocabulary.errors import BezantError
 POOL_SIZE, POOL_OVERFLOW = 4, 12
 
 _UNIQUE_VIOLATION = "23505"
+_DIVISION_BY_ZERO = "22012"
 UNDEFINED_TABLE = "42P01"
 # Serialization failure, deadlock; shutdown by the operator, crash of another session, starting up (PostgreSQL,
 # appendix A).
@@ -83,6 +84,13 @@ def is_transient(exception: BaseException) -> bool:
 def is_duplicate(exception: BaseException) -> bool:
     """Whether a unique constraint refused the statement (23505): somebody else was first."""
     return sqlstate(exception) == _UNIQUE_VIOLATION
+
+
+def has_moved(exception: BaseException) -> bool:
+    """Whether a statement refused to write rows that are no longer as they were when the decision was made: it
+    divides by zero then (22012).
+    """
+    return sqlstate(exception) == _DIVISION_BY_ZERO
 
 
 class Database:

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar, get_origin, get_type_hints
 from sqlalchemy import Connection, Table
 
 from engine.database.bulk import Rows, by_column, fields_of
+from engine.database.pipeline import Parcel
 
 T = TypeVar("T")
 
@@ -38,7 +39,9 @@ class NounRows(Generic[T]):
         """The noun of a row."""
         return self._noun([row[name] for name in self.names])
 
-    def insert(self, connection: Connection, nouns: Sequence[T], beside: Sequence[tuple[Any, ...]] = ()) -> None:
+    def insert(
+        self, connection: Connection | Parcel, nouns: Sequence[T], beside: Sequence[tuple[Any, ...]] = ()
+    ) -> None:
         """One insert for all; `beside` gives the further columns, a tuple for each noun."""
         if nouns:
             more = zip(*beside, strict=True) if beside else ()
@@ -49,7 +52,9 @@ class NounRows(Generic[T]):
         """As `insert`, leaving alone what is already there."""
         self._rows.insert_new(connection, nouns)
 
-    def update(self, connection: Connection, nouns: Sequence[T], columns: tuple[str, ...] | None = None) -> None:
+    def update(
+        self, connection: Connection | Parcel, nouns: Sequence[T], columns: tuple[str, ...] | None = None
+    ) -> None:
         """One update for all, found by `id`; all columns unless some are named."""
         self._rows.update(connection, nouns, columns=columns)
 

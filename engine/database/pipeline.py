@@ -32,7 +32,7 @@ class Sent:
 
     __slots__ = ("_driver", "result")
 
-    def __init__(self, driver: psycopg.Connection[Any]) -> None:
+    def __init__(self, driver: psycopg.Connection[Any] | None) -> None:
         self._driver = driver
         self.result: PGresult | None = None
 
@@ -59,12 +59,56 @@ class Sent:
         return self.result
 
 
-def send(connection: Connection, statement: str, parameters: Sequence[str]) -> Sent:
+_NOT_YET = Sent(None)
+"""What a statement in a parcel gives: nobody reads rows out of one."""
+
+
+class Parcel:
+    """The statements of one transaction, made while the connection is busy with another: made now, sent later.
+
+    `post` sends them with their commit and does not wait, `read` waits for the outcome. A statement's parameters are
+    text from the start, so that posting costs no more than the way.
+    """
+
+    __slots__ = ("_connection", "_pipeline", "_statements")
+
+    def __init__(self) -> None:
+        self._statements: list[tuple[str, Sequence[str]]] = []
+        self._connection: Connection | None = None
+        self._pipeline: _Pipeline | None = None
+
+    def add(self, statement: str, parameters: Sequence[str]) -> None:
+        """One more statement, after those before."""
+        self._statements.append((statement, parameters))
+
+    def post(self, connection: Connection) -> None:
+        """Begin, send all, commit; nothing else may use the connection until `read`."""
+        told = connection.info.get("told")
+        self._connection = connection
+        self._pipeline = _Pipeline(connection)
+        for statement, parameters in self._statements:
+            if told is not None:
+                told(statement)
+            self._pipeline.send(statement, parameters)
+        self._pipeline.send("commit", ())
+        self._pipeline.flush()
+
+    def read(self) -> None:
+        """Wait until all is committed. Raises the driver's error of the first statement that failed."""
+        assert self._pipeline is not None and self._connection is not None, "a parcel is posted before it is read"
+        self._pipeline.read()
+        self._connection.commit()
+
+
+def send(connection: Connection | Parcel, statement: str, parameters: Sequence[str]) -> Sent:
     """Send a statement with `%s`, each with a cast, for its parameters, as part of the connection's transaction.
 
-    Errors are the driver's (`sqlstate` reads them). Within `pipelined` it returns at once: what it gave can be had, and
-    its error is raised, when the block has ended.
+    Errors are the driver's (`sqlstate` reads them). Within `pipelined`, or into a parcel, it returns at once: what it
+    gave can be had, and its error is raised, when the block has ended.
     """
+    if isinstance(connection, Parcel):
+        connection.add(statement, parameters)
+        return _NOT_YET
     if (told := connection.info.get("told")) is not None:
         told(statement)
     pipeline: _Pipeline | None = connection.info.get("pipeline")
@@ -72,6 +116,7 @@ def send(connection: Connection, statement: str, parameters: Sequence[str]) -> S
         return pipeline.send(statement, parameters)
     alone = _Pipeline(connection)
     sent = alone.send(statement, parameters)
+    alone.flush()
     alone.read()
     return sent
 
@@ -90,10 +135,12 @@ def pipelined(connection: Connection, *, committing: bool = False) -> Iterator[N
             pipeline.send("commit", ())
     except BaseException:
         with suppress(psycopg.Error):
+            pipeline.flush()
             pipeline.read()
         raise
     finally:
         del connection.info["pipeline"]
+    pipeline.flush()
     pipeline.read()
     if committing:
         connection.commit()
@@ -133,9 +180,13 @@ class _Pipeline:
         self._awaited.append((sent, None))
         return sent
 
-    def read(self) -> None:
+    def flush(self) -> None:
+        """Send what is still here."""
         self._pgconn.pipeline_sync()
         self._driver.wait(flush(self._pgconn))
+
+    def read(self) -> None:
+        """Results in, of what has been flushed."""
         failed: PGresult | None = None
         for sent, prepares in self._awaited:
             (sent.result,) = self._driver.wait(fetch_many(self._pgconn))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -40,102 +40,118 @@ class Trial:
         """The first outcome, in order of precedence, that refuses this posting after those taken before; or OK, and
         it is taken.
         """
-        amount, forced = posting.amount_minor, posting.forced
-        if amount <= 0:
-            return PostingOutcome.AMOUNT_NOT_POSITIVE
-        debit_number, credit_number = posting.debit.int, posting.credit.int
-        if debit_number == credit_number:
-            return PostingOutcome.ACCOUNTS_ARE_THE_SAME
-        debit, credit = self._accounts.get(debit_number), self._accounts.get(credit_number)
-        if debit is None or credit is None:
-            return PostingOutcome.ACCOUNT_MISSING
-        if (debit.closed or credit.closed) and not forced:
-            return PostingOutcome.ACCOUNT_CLOSED
-        if debit.asset != credit.asset:
-            return PostingOutcome.ASSETS_DIFFER
-        held = debit.code in HELD_CODES or credit.code in HELD_CODES
-        own = held and (debit.held_id == credit.id or credit.held_id == debit.id)
-        if held and not own:
-            return PostingOutcome.HELD_ELSEWHERE
-        debit_change, credit_change = _changes(debit, credit, amount)
-        debit_after = self._balances.get(debit_number, debit.balance_minor) + debit_change
-        credit_after = self._balances.get(credit_number, credit.balance_minor) + credit_change
-        if not forced:
-            if _below(debit, debit_change, debit_after) or _below(credit, credit_change, credit_after):
-                return PostingOutcome.WOULD_GO_BELOW_LIMIT
-            # Between an account and its held counterpart the ledger balance stays as it is.
-            if not own and (
-                self._above(debit, debit_change, debit_after) or self._above(credit, credit_change, credit_after)
-            ):
-                return PostingOutcome.WOULD_EXCEED_LIMIT
-        if max(amount, abs(debit_after), abs(credit_after)) > LARGEST_MINOR:
-            return PostingOutcome.WOULD_OVERFLOW
-        self._balances[debit_number], self._balances[credit_number] = debit_after, credit_after
-        return PostingOutcome.OK
+        balances = self._balances
+        outcome, debit_after, credit_after = _judged(self._accounts, balances, posting)
+        if outcome is PostingOutcome.OK:
+            balances[posting.debit.int], balances[posting.credit.int] = debit_after, credit_after
+        return outcome
 
-    def _above(self, account: Account, change: int, after: int) -> bool:
-        if account.maximum_minor is None or change < 0:
-            return False
-        if account.held_id is None:
-            return after > account.maximum_minor
-        number = account.held_id.int
-        return after + self._balances.get(number, self._accounts[number].balance_minor) > account.maximum_minor
+
+def _judged(
+    accounts: Mapping[int, Account], balances: Mapping[int, int], posting: Posting
+) -> tuple[PostingOutcome, int, int]:
+    """What the ledger says of a posting, and both balances after it. `balances` are those that differ by now from
+    what the accounts say.
+    """
+    amount, forced = posting.amount_minor, posting.forced
+    if amount <= 0:
+        return _refused(PostingOutcome.AMOUNT_NOT_POSITIVE)
+    debit_number, credit_number = posting.debit.int, posting.credit.int
+    if debit_number == credit_number:
+        return _refused(PostingOutcome.ACCOUNTS_ARE_THE_SAME)
+    debit, credit = accounts.get(debit_number), accounts.get(credit_number)
+    if debit is None or credit is None:
+        return _refused(PostingOutcome.ACCOUNT_MISSING)
+    if (debit.closed or credit.closed) and not forced:
+        return _refused(PostingOutcome.ACCOUNT_CLOSED)
+    if debit.asset != credit.asset:
+        return _refused(PostingOutcome.ASSETS_DIFFER)
+    debit_code, credit_code = debit.code, credit.code
+    held = debit_code in HELD_CODES or credit_code in HELD_CODES
+    own = held and (debit.held_id == credit.id or credit.held_id == debit.id)
+    if held and not own:
+        return _refused(PostingOutcome.HELD_ELSEWHERE)
+    # What the two balances change by, each on its account's normal side.
+    debit_change = amount if debit_code in DEBIT_CODES else -amount
+    credit_change = -amount if credit_code in DEBIT_CODES else amount
+    debit_after = balances.get(debit_number, debit.balance_minor) + debit_change
+    credit_after = balances.get(credit_number, credit.balance_minor) + credit_change
+    if not forced:
+        if _below(debit, debit_change, debit_after) or _below(credit, credit_change, credit_after):
+            return _refused(PostingOutcome.WOULD_GO_BELOW_LIMIT)
+        # Between an account and its held counterpart the ledger balance stays as it is.
+        if not own and (
+            _above(accounts, balances, debit, debit_change, debit_after)
+            or _above(accounts, balances, credit, credit_change, credit_after)
+        ):
+            return _refused(PostingOutcome.WOULD_EXCEED_LIMIT)
+    if max(amount, abs(debit_after), abs(credit_after)) > LARGEST_MINOR:
+        return _refused(PostingOutcome.WOULD_OVERFLOW)
+    return PostingOutcome.OK, debit_after, credit_after
+
+
+def _refused(outcome: PostingOutcome) -> tuple[PostingOutcome, int, int]:
+    return outcome, 0, 0
 
 
 def post(state: State, request_id: UUID, postings: Sequence[Posting], occurred_at: datetime) -> list[Entry]:
     """Fold postings that `check` has passed into the state's accounts; the entries as they will be written."""
-    outcome = check(state, postings)
-    assert outcome is PostingOutcome.OK, f"a decision posts what the ledger refuses: {outcome}"
     accounts = state.of(Account)
     entries = []
     for line, posting in enumerate(postings):
-        debit, credit = accounts[posting.debit.int], accounts[posting.credit.int]
-        debit_change, credit_change = _changes(debit, credit, posting.amount_minor)
-        debit = accounts[posting.debit.int] = _after(debit, debit_change)
-        credit = accounts[posting.credit.int] = _after(credit, credit_change)
+        outcome, debit_after, credit_after = _judged(accounts, _AS_THEY_STAND, posting)
+        assert outcome is PostingOutcome.OK, f"a decision posts what the ledger refuses: {outcome}"
+        debit_id, credit_id = posting.debit, posting.credit
+        debit = accounts[debit_id.int] = _after(accounts[debit_id.int], debit_after)
+        credit = accounts[credit_id.int] = _after(accounts[credit_id.int], credit_after)
         entries.append(
             Entry(
-                request_id=request_id,
-                line=line,
-                debit=debit.id,
-                credit=credit.id,
-                amount_minor=posting.amount_minor,
-                kind=posting.kind,
-                subject_id=posting.subject_id,
-                effective_on=posting.effective_on,
-                forced=posting.forced,
-                corrects=posting.corrects,
-                debit_number=debit.entry_count,
-                credit_number=credit.entry_count,
-                debit_after=debit.balance_minor,
-                credit_after=credit.balance_minor,
-                debit_held_after=_held(state, debit),
-                credit_held_after=_held(state, credit),
-                occurred_at=occurred_at,
+                request_id,
+                line,
+                debit_id,
+                credit_id,
+                posting.amount_minor,
+                posting.kind,
+                posting.subject_id,
+                posting.effective_on,
+                posting.forced,
+                posting.corrects,
+                debit.entry_count,
+                credit.entry_count,
+                debit_after,
+                credit_after,
+                _held(accounts, debit),
+                _held(accounts, credit),
+                occurred_at,
             )
         )
     return entries
 
 
-def _changes(debit: Account, credit: Account, amount_minor: int) -> tuple[int, int]:
-    """What the two balances change by, each on its account's normal side."""
-    return (
-        amount_minor if debit.code in DEBIT_CODES else -amount_minor,
-        -amount_minor if credit.code in DEBIT_CODES else amount_minor,
-    )
+_AS_THEY_STAND: Mapping[int, int] = {}
 
 
 def _below(account: Account, change: int, after: int) -> bool:
     return change < 0 and account.minimum_minor is not None and after < account.minimum_minor
 
 
-def _after(account: Account, change: int) -> Account:
-    own, code, asset, owner_id, held_id, balance, minimum, maximum, _, _, count, closed = account
-    balance += change
+def _above(
+    accounts: Mapping[int, Account], balances: Mapping[int, int], account: Account, change: int, after: int
+) -> bool:
+    if account.maximum_minor is None or change < 0:
+        return False
+    if account.held_id is None:
+        return after > account.maximum_minor
+    number = account.held_id.int
+    return after + balances.get(number, accounts[number].balance_minor) > account.maximum_minor
+
+
+def _after(account: Account, balance: int) -> Account:
+    own, code, asset, owner_id, held_id, _, minimum, maximum, _, _, count, closed = account
     floor = None if minimum is None else min(minimum, balance)
     ceiling = None if maximum is None else max(maximum, balance)
     return Account(own, code, asset, owner_id, held_id, balance, minimum, maximum, floor, ceiling, count + 1, closed)
 
 
-def _held(state: State, account: Account) -> int | None:
-    return None if account.held_id is None else state.need(Account, account.held_id).balance_minor
+def _held(accounts: Mapping[int, Account], account: Account) -> int | None:
+    return None if account.held_id is None else accounts[account.held_id.int].balance_minor

@@ -4,6 +4,10 @@ Load under lock, fold `decide` over them in order, write set-based, commit. What
 database is waited for once to lock accounts and tell which keys it knows, once for all writes and the commit, and for
 what stages load of their own.
 
+Requests that name their accounts themselves need less: they are decided on what the writer remembers of these
+accounts, while the batch before is being written, and the write fails if one of them has moved since. Then, and for a
+while after, batches go by locks: where several writers share accounts there is little to remember.
+
 A batch of n gives the same facts as n batches of one. What fails for reasons outside (deadlock, lost connection) is
 tried again a bounded number of times; the idempotency keys make that safe even when the error came at COMMIT. What
 fails by a bug rolls back, runs one by one, and costs only the culprit: it is answered 96 and set aside.
@@ -11,8 +15,7 @@ fails by a bug rolls back, runs one by one, and costs only the culprit: it is an
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Event as Pause
@@ -22,17 +25,17 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Column, Connection, DateTime, Engine, Table, Text, Uuid
 
-from engine.database.connections import is_duplicate, is_transient
+from engine.database.connections import has_moved, is_duplicate, is_transient
 from engine.database.nouns import NounRows
-from engine.database.pipeline import pipelined
+from engine.database.pipeline import Parcel, pipelined
 from engine.database.tables import metadata
-from engine.ledger import chain, rules
 from engine.ledger import store as ledger
-from engine.ledger.model import Account, Entry
-from engine.runtime import idempotency, journal, outbox, timers
+from engine.ledger.model import Account
+from engine.runtime import idempotency, timers
+from engine.runtime.fold import Asked, Fold
+from engine.runtime.memory import Memory
 from engine.runtime.stage import Outside, Stage, Submission
-from engine.vocabulary.decision import Answer, Decision, Message, N, State, TimerFired
-from engine.vocabulary.identifiers import derive_id
+from engine.vocabulary.decision import Answer, Message, State, TimerFired
 from engine.vocabulary.responses import ResponseCode
 
 KEY_REUSED = "key_reused"
@@ -74,20 +77,15 @@ class Written:
 
 
 @dataclass(slots=True)
-class _Fold:
-    """What the decisions of one batch add up to."""
+class _Drawn:
+    """A batch that is decided, and written or about to be: what it comes to once that is committed."""
 
-    entries: list[Entry] = field(default_factory=list)
-    events: list[journal.Recorded] = field(default_factory=list)
-    # Of each kind the numbers of the identifiers of nouns that are new, and of nouns that were there and changed.
-    new: defaultdict[type, set[int]] = field(default_factory=lambda: defaultdict(set))
-    changed: defaultdict[type, set[int]] = field(default_factory=lambda: defaultdict(set))
-    timers: list[Any] = field(default_factory=list)
-    fired: list[TimerFired] = field(default_factory=list)
-    messages: list[tuple[Stage, Message]] = field(default_factory=list)
-    queued: list[outbox.Queued] = field(default_factory=list)
-    own: dict[UUID, Answer | None] = field(default_factory=dict)
-    answered: dict[UUID, Answer] = field(default_factory=dict)
+    submissions: Sequence[Submission]
+    written: Written
+    chain: int
+    parcel: Parcel | None
+    connection: Connection | None = None
+    failure: Exception | None = None
 
 
 class Writer:
@@ -101,11 +99,117 @@ class Writer:
         self._chain: tuple[int, int, bytes] | None = None
         self._tables: dict[type, NounRows[Any]] = {rows.kind: rows for stage in stages for rows in stage.nouns}
         self._pause = Pause()
+        self._memory = Memory() if any(stage.named is not None for stage in stages) else None
 
     def run(self, submissions: Sequence[Submission]) -> Written:
         """Decide and write these submissions, in order. Never raises for what one request did (see above)."""
         if not submissions:
             return Written()
+        drawn = self._drawn(submissions)
+        if drawn is None:
+            return self._by_locks(submissions)
+        self._post(drawn)
+        return self._read(drawn)
+
+    def turns(self, take: Callable[[bool], Sequence[Submission]]) -> Iterator[Written]:
+        """Batches as they come; what each comes to, in order. Raises no more than `run`.
+
+        `take` gives what waits, or, told to wait, what comes next: nothing then means the end. While one batch is being
+        written the next is decided, if it can be decided from memory.
+        """
+        posted: _Drawn | None = None
+        while (batch := take(posted is None)) or posted is not None:
+            drawn = self._drawn(batch) if batch else None
+            earlier = None if posted is None else self._read(posted)
+            if drawn is not None and (self._chain is None or drawn.chain != self._chain[0]):
+                drawn = None  # it was decided on a batch that has failed: that one began another chain
+            if drawn is not None:
+                self._post(drawn)
+            posted = drawn
+            if earlier is not None:
+                yield earlier
+            if batch and drawn is None:
+                yield self._by_locks(batch)
+
+    # --- from memory ---
+
+    def _drawn(self, submissions: Sequence[Submission]) -> _Drawn | None:
+        """This batch decided from memory; None where it has to go by locks."""
+        memory = self._memory
+        if memory is None or self._chain is None or not memory.trusted():
+            return None
+        by_stage = self._by_stage(submissions)
+        named: list[int] = []
+        for stage, places in by_stage:
+            if stage.named is None or (numbers := stage.named([submissions[at].request for at in places])) is None:
+                return None
+            named += numbers
+        try:
+            prepared, prints = self._prepared(submissions, by_stage)
+            assumed = memory.accounts(named, self._outside.read)
+            return self._decided(memory, self._chain, list(map(Asked, submissions, prepared, prints)), assumed)
+        except Exception as error:
+            # By locks it comes to the same, and is dealt with there.
+            log.info("batch goes by locks", error=type(error).__name__)
+            self._forget()
+            return None
+
+    def _decided(
+        self, memory: Memory, chain: tuple[int, int, bytes], asked: Sequence[Asked], assumed: dict[int, Account]
+    ) -> _Drawn:
+        submissions = [one.submission for one in asked]
+        known = memory.known(submissions)
+        state = State()
+        state.of(Account).update(assumed)
+        fold = Fold(state, self._tables)
+        fold.decide_all(asked, known)
+        number, sequence, previous = chain
+        if not fold.asked:
+            return _Drawn(submissions, _written(fold, asked, known), number, None)
+        parcel = Parcel()
+        place = (number, sequence + 1)
+        digest = fold.write(parcel, self._now(), place=place, previous=previous, assumed=assumed)
+        # The next is decided on this one before it is known to stand.
+        self._chain = (*place, digest)
+        memory.keep(fold)
+        return _Drawn(submissions, _written(fold, asked, known), number, parcel)
+
+    def _post(self, drawn: _Drawn) -> None:
+        if drawn.parcel is not None:
+            try:
+                drawn.connection = self._engine.connect()
+                drawn.parcel.post(drawn.connection)
+            except Exception as error:
+                drawn.failure = error
+
+    def _read(self, posted: _Drawn) -> Written:
+        """What a batch that is on its way came to; by locks, if it failed."""
+        try:
+            if posted.parcel is not None and posted.failure is None:
+                posted.parcel.read()
+        except Exception as error:
+            posted.failure = error
+        finally:
+            if posted.connection is not None:
+                posted.connection.close()
+        assert self._memory is not None
+        if posted.failure is None:
+            self._memory.succeeded()
+            return posted.written
+        self._forget()
+        if has_moved(posted.failure) or is_duplicate(posted.failure) or is_transient(posted.failure):
+            self._memory.failed()
+        return self._by_locks(posted.submissions)
+
+    def _forget(self) -> None:
+        """Whether the last batch was committed may be unknown: a new chain, and the keys tell."""
+        self._chain = None
+        if self._memory is not None:
+            self._memory.clear()
+
+    # --- by locks ---
+
+    def _by_locks(self, submissions: Sequence[Submission]) -> Written:
         try:
             return self._tried(submissions)
         except Exception as error:
@@ -123,10 +227,9 @@ class Writer:
         wait_s = FIRST_WAIT_S
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return self._written(submissions)
+                return self._locked(submissions)
             except Exception as error:
-                # Whether the batch was committed may be unknown: a new chain, and the keys tell.
-                self._chain = None
+                self._forget()
                 if attempt == ATTEMPTS or not (is_transient(error) or is_duplicate(error)):
                     raise
                 self._pause.wait(wait_s)
@@ -136,7 +239,7 @@ class Writer:
     def _isolated(self, submissions: Sequence[Submission], error: Exception) -> Written:
         if len(submissions) == 1:
             return self._set_aside(submissions[0], error)
-        parts = [self.run([one]) for one in submissions]
+        parts = [self._by_locks([one]) for one in submissions]
         due = [part.next_timer_at for part in parts if part.next_timer_at is not None]
         return Written(
             [pair for part in parts for pair in part.answers],
@@ -175,46 +278,24 @@ class Writer:
                 timers.write(connection, [culprit.request], [])
         return Written([(culprit, answer)], {culprit.key: answer})
 
-    def _written(self, submissions: Sequence[Submission]) -> Written:
-        prepared = self._prepared(submissions)
-        prints = self._outside.hsm.fingerprint([one.fingerprint_material for one in submissions])
-        # Of requests with one key the first counts; the others hear what it hears.
-        first: dict[UUID, tuple[Submission, Any, bytes]] = {}
-        for asked in zip(submissions, prepared, prints, strict=True):
-            first.setdefault(asked[0].key, asked)
-        fold = _Fold()
+    def _locked(self, submissions: Sequence[Submission]) -> Written:
+        by_stage = self._by_stage(submissions)
+        prepared, prints = self._prepared(submissions, by_stage)
+        asked = list(map(Asked, submissions, prepared, prints))
+        state = State()
+        fold = Fold(state, self._tables)
         with self._engine.connect() as connection:
             place, previous = self._place(connection)
-            state, known = self._loaded(connection, first)
-            fresh = [asked for key, asked in first.items() if key not in known] if known else list(first.values())
-            for one, facts, _ in fresh:
-                self._decided(state, one, facts, fold)
-            if fresh:
-                self._chain = (*place, self._write(connection, state, fold, fresh, place=place, previous=previous))
-        answers: list[tuple[Submission, Answer | None]] = []
-        for one, printed in zip(submissions, prints, strict=True):
-            earlier = known.get(one.key) if known else None
-            if (first[one.key][2] if earlier is None else earlier.fingerprint or printed) != printed:
-                answers.append((one, Answer(KEY_REUSED, (KEY_REUSED,))))
-            else:
-                answers.append((one, fold.own[one.key] if earlier is None else earlier.answer))
-        due = [change.due_at for change in fold.timers if hasattr(change, "due_at")]
-        return Written(
-            answers, fold.answered, fold.messages, len(fold.events), min(due, default=None), len(fold.queued)
-        )
-
-    def _prepared(self, submissions: Sequence[Submission]) -> list[Any]:
-        by_stage: dict[str, list[int]] = {}
-        for at, one in enumerate(submissions):
-            by_stage.setdefault(one.stage.name, []).append(at)
-        prepared: list[Any] = [None] * len(submissions)
-        for stage in self._stages:
-            if places := by_stage.pop(stage.name, None):
-                facts = stage.prepare(self._outside, [submissions[at].request for at in places])
-                for at, fact in zip(places, facts, strict=True):
-                    prepared[at] = fact
-        assert not by_stage, "a submission names a stage that this writer does not have"
-        return prepared
+            known = self._loaded(connection, asked, state)
+            fold.decide_all(asked, known)
+            if fold.asked:
+                # The database works on what has been sent while the rest is made.
+                with pipelined(connection, committing=True):
+                    digest = fold.write(connection, self._now(), place=place, previous=previous)
+                self._chain = (*place, digest)
+                if self._memory is not None:
+                    self._memory.keep(fold)
+        return _written(fold, asked, known)
 
     def _place(self, connection: Connection) -> tuple[tuple[int, int], bytes]:
         if self._chain is None:
@@ -224,108 +305,63 @@ class Writer:
         number, sequence, previous = self._chain
         return (number, sequence + 1), previous
 
-    def _loaded(
-        self, connection: Connection, first: Mapping[UUID, tuple[Submission, Any, bytes]]
-    ) -> tuple[State, dict[UUID, idempotency.Known]]:
-        state = State()
+    def _loaded(self, connection: Connection, asked: Sequence[Asked], state: State) -> dict[int, idempotency.Known]:
+        # Of requests with one key the first counts.
+        first = {one.submission.key.int: one for one in reversed(asked)}
+        by_stage: list[tuple[Stage, list[Any]]] = []
+        for stage in self._stages:
+            if own := [
+                one.prepared for one in asked if one.submission.stage is stage and first[one.submission.key.int] is one
+            ]:
+                by_stage.append((stage, own))
         accounts: set[UUID] = set()
-        by_name: dict[str, list[Any]] = {}
-        for one, facts, _ in first.values():
-            by_name.setdefault(one.stage.name, []).append(facts)
-        by_stage = [(stage, by_name[stage.name]) for stage in self._stages if stage.name in by_name]
         for stage, own in by_stage:
             accounts |= stage.load(connection, own, state)
         # Keys are asked for under the locks: who waited for one behind another copy of its request finds the answer.
         with pipelined(connection):
             locked = ledger.lock(connection, accounts) if accounts else None
-            asked = idempotency.ask(connection, list(first))
+            keys = idempotency.ask(connection, [one.submission.key for one in asked])
         if locked is not None:
             ledger.put(locked, state)
         for stage, own in by_stage:
             stage.recheck(connection, own, state)
-        return state, idempotency.told(asked)
+        return {key.int: known for key, known in idempotency.told(keys).items()}
 
-    def _decided(self, state: State, one: Submission, prepared: Any, fold: _Fold) -> None:
-        decision = one.stage.decide(state, prepared, one.now)
-        for event in decision.events:
-            subject, kind = event.subject, type(event.subject)
-            assert kind is Account or kind in self._tables, f"no table for {kind.__name__}"
-            number = subject.id.int
-            if number not in fold.new[kind]:
-                (fold.changed if number in state.of(kind) else fold.new)[kind].add(number)
-        evolve(state, decision)
-        if decision.events:
-            fold.events.extend(journal.recorded(one.key, decision.events, one.now))
-        if decision.postings:
-            entries = rules.post(state, one.key, decision.postings, one.now)
-            fold.entries.extend(entries)
-            touched = fold.changed[Account]
-            for entry in entries:
-                touched.add(entry.debit.int)
-                touched.add(entry.credit.int)
-        if isinstance(one.request, TimerFired):
-            fold.fired.append(one.request)
-        fold.timers.extend(decision.timers)
-        for line, message in enumerate(decision.messages):
-            if message.durable:
-                identity = derive_id("outbox", str(one.key), line, on=one.now.date())
-                fold.queued.append(outbox.Queued(identity, message))
-            else:
-                fold.messages.append((one.stage, message))
-        fold.own[one.key] = decision.answer
-        if decision.answer is not None:
-            fold.answered[one.key] = decision.answer
-        for other in decision.answers:
-            fold.answered[other.key] = other.answer
-            if other.key in fold.own:
-                fold.own[other.key] = other.answer
+    # --- both ways ---
 
-    def _write(
-        self,
-        connection: Connection,
-        state: State,
-        fold: _Fold,
-        fresh: Sequence[tuple[Submission, Any, bytes]],
-        *,
-        place: tuple[int, int],
-        previous: bytes,
-    ) -> bytes:
-        """Write all and commit; the batch's digest. The database works on what has been sent while the rest is made."""
-        at = self._now()
-        with pipelined(connection, committing=True):
-            for kind, rows in self._tables.items():
-                rows.insert(connection, _nouns(state, kind, fold.new[kind]))
-                rows.update(connection, _nouns(state, kind, fold.changed[kind]))
-            opened = fold.new[Account]
-            touched = fold.changed[Account] - opened
-            entry_arrays = ledger.write(
-                connection, _nouns(state, Account, opened), _nouns(state, Account, touched), fold.entries, place
-            )
-            event_arrays = journal.write(connection, fold.events, place)
-            timers.write(connection, fold.fired, fold.timers)
-            outbox.write(connection, fold.queued, at)
-            idempotency.write(
-                connection,
-                [idempotency.Seen.of(one, printed, fold.own[one.key], at) for one, _, printed in fresh],
-                {key: answer for key, answer in fold.answered.items() if key not in fold.own},
-                at,
-            )
-            digest = chain.digest(previous, entry_arrays, event_arrays)
-            ledger.write_batch(connection, place, digest, (len(fold.entries), len(fold.events)), at)
-        return digest
+    def _by_stage(self, submissions: Sequence[Submission]) -> list[tuple[Stage, list[int]]]:
+        """The places of each stage's submissions, stages in their order."""
+        places: dict[str, list[int]] = {}
+        for at, one in enumerate(submissions):
+            places.setdefault(one.stage.name, []).append(at)
+        by_stage = [(stage, places.pop(stage.name)) for stage in self._stages if stage.name in places]
+        assert not places, "a submission names a stage that this writer does not have"
+        return by_stage
+
+    def _prepared(
+        self, submissions: Sequence[Submission], by_stage: Sequence[tuple[Stage, Sequence[int]]]
+    ) -> tuple[list[Any], list[bytes]]:
+        """What `prepare` makes of each, and their fingerprints: the HSM is asked before anything is locked."""
+        prepared: list[Any] = [None] * len(submissions)
+        for stage, places in by_stage:
+            facts = stage.prepare(self._outside, [submissions[at].request for at in places])
+            for at, fact in zip(places, facts, strict=True):
+                prepared[at] = fact
+        return prepared, self._outside.hsm.fingerprint([one.fingerprint_material for one in submissions])
 
 
-def _nouns(state: State, kind: type[N], numbers: set[int]) -> list[N]:
-    """The nouns of these numbers, in order of their identifiers: the order in which everybody writes."""
-    held = state.of(kind)
-    return [held[number] for number in sorted(numbers)]
-
-
-def evolve(state: State, decision: Decision) -> State:
-    """Fold a decision's facts into the state: the subject of each event is the noun from now on.
-
-    (Postings are folded by the ledger's rules.)
+def _written(fold: Fold, asked: Sequence[Asked], known: Mapping[int, idempotency.Known]) -> Written:
+    """What a batch comes to. Of requests with one key the first counts; the others hear what it hears, or, with other
+    content, that the key was used.
     """
-    for event in decision.events:
-        state.put(event.subject)
-    return state
+    answers: list[tuple[Submission, Answer | None]] = []
+    first: dict[int, bytes] = {}
+    for one, _, printed in asked:
+        number = one.key.int
+        earlier = known.get(number)
+        expected = first.setdefault(number, printed) if earlier is None else earlier.fingerprint or printed
+        if expected != printed:
+            answers.append((one, Answer(KEY_REUSED, (KEY_REUSED,))))
+        else:
+            answers.append((one, fold.own[number] if earlier is None else earlier.answer))
+    return Written(answers, fold.answered, fold.messages, len(fold.events), fold.next_timer_at, len(fold.queued))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
@@ -13,7 +12,7 @@ from sqlalchemy import Column, Connection, DateTime, LargeBinary, Table, Text, U
 from sqlalchemy.dialects.postgresql import JSONB
 
 from engine.database.bulk import Rows, canonical_json
-from engine.database.pipeline import Sent
+from engine.database.pipeline import Parcel, Sent
 from engine.database.tables import metadata
 from engine.runtime.stage import Submission
 from engine.vocabulary.decision import Answer
@@ -33,8 +32,7 @@ requests = Table(
 _rows = Rows(requests)
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """A key that has been seen: its fingerprint, and the answer unless it is still open."""
 
     fingerprint: bytes
@@ -77,7 +75,7 @@ def known(connection: Connection, keys: Sequence[UUID]) -> dict[UUID, Known]:
     return told(ask(connection, keys))
 
 
-def write(connection: Connection, seen: Sequence[Seen], answered: Mapping[UUID, Answer], at: datetime) -> None:
+def write(connection: Connection | Parcel, seen: Sequence[Seen], answered: Mapping[UUID, Answer], at: datetime) -> None:
     """Record new keys, in key order (two writers with the same keys wait, not deadlock), and answers to keys recorded
     before.
     """

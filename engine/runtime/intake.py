@@ -36,10 +36,13 @@ class Intake:
             self._waiting.append(submission)
             self._arrived.notify()
 
-    def take(self, most: int) -> list[Submission]:
-        """Wait until there is something, then all of it, at most `most`. Empty only once the intake is closed."""
+    def take(self, most: int, *, wait: bool = True) -> list[Submission]:
+        """Wait until there is something, then all of it, at most `most`. Empty only once the intake is closed, or at
+        once without `wait`.
+        """
         with self._arrived:
-            self._arrived.wait_for(lambda: self._waiting or not self._open)
+            if wait:
+                self._arrived.wait_for(lambda: self._waiting or not self._open)
             return [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
 
     def drain(self) -> list[Submission]:

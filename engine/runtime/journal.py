@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Column, Connection, DateTime, Index, Integer, SmallInteger, Table, Text, Uuid
 
 from engine.database.bulk import Rows, canonical_json, fields_of
+from engine.database.pipeline import Parcel
 from engine.database.tables import metadata
 from engine.ledger import chain
 from engine.vocabulary.events import Event, Noun
@@ -73,7 +74,7 @@ def recorded(request_id: UUID, happened: Sequence[Event], occurred_at: datetime)
     ]
 
 
-def write(connection: Connection, rows: Sequence[Recorded], place: tuple[int, int]) -> tuple[str, ...]:
+def write(connection: Connection | Parcel, rows: Sequence[Recorded], place: tuple[int, int]) -> tuple[str, ...]:
     """Append the events of batch `place` = (chain, sequence). Their arrays, for the digest."""
     if not rows:
         return ()

@@ -16,6 +16,7 @@ from sqlalchemy import Column, Connection, DateTime, Index, Integer, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from engine.database.bulk import Rows
+from engine.database.pipeline import Parcel
 from engine.database.tables import metadata
 from engine.vocabulary.decision import Message
 from engine.vocabulary.files import Outgoing
@@ -49,7 +50,7 @@ class Queued:
     message: Message
 
 
-def write(connection: Connection, queued: Sequence[Queued], now: datetime) -> None:
+def write(connection: Connection | Parcel, queued: Sequence[Queued], now: datetime) -> None:
     """Queue messages, due at once."""
     if queued:
         _rows.insert(

@@ -39,6 +39,7 @@ Recheck = Callable[[Connection, Sequence[Any], State], None]
 Decide = Callable[[State, Any, datetime], Decision]
 Seal = Callable[[Outside, Sequence[Message]], Sequence[Message]]
 OwnerOf = Callable[[Any], UUID | None]
+Named = Callable[[Sequence[Any]], list[int] | None]
 
 
 def _as_they_are(outside: Outside, items: Sequence[Any]) -> Sequence[Any]:
@@ -65,6 +66,8 @@ class Stage:
     `nouns`: the tables of the nouns that its events carry. `seal` completes messages that leave (PIN translation),
     after commit. `owner_of` says whose a request is (a customer, an account), where several writers share the work:
     those of one owner go to one writer. Right it is without, for what keeps writers apart are locks.
+    `named`: the numbers of the accounts that these requests may touch, where the requests themselves say so and
+    `decide` needs no row of the stage's own; None where rows have to be loaded. Such batches are decided from memory.
     """
 
     name: str
@@ -77,6 +80,7 @@ class Stage:
     recheck: Recheck = _as_loaded
     seal: Seal = field(default=_as_they_are)
     owner_of: OwnerOf = _nobodys
+    named: Named | None = None
 
 
 Reply = Callable[[Answer], None]

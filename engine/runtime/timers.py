@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import Column, Connection, DateTime, Index, Table, Text, Uuid, text
 
 from engine.database.bulk import Rows
+from engine.database.pipeline import Parcel
 from engine.database.tables import metadata
 from engine.vocabulary.decision import Timer, TimerCancelled, TimerFired
 
@@ -41,7 +42,9 @@ def next_due(connection: Connection) -> datetime | None:
     return connection.execute(_NEXT).scalar()
 
 
-def write(connection: Connection, fired: Sequence[TimerFired], changes: Sequence[Timer | TimerCancelled]) -> None:
+def write(
+    connection: Connection | Parcel, fired: Sequence[TimerFired], changes: Sequence[Timer | TimerCancelled]
+) -> None:
     """Remove fired timers, unless moved meanwhile, then apply changes in order: the last word on each (subject, name)
     counts.
     """

@@ -20,7 +20,7 @@ from uuid import UUID
 
 from engine.vocabulary import messages
 from engine.vocabulary.decision import TimerFired
-from engine.vocabulary.identifiers import Pan, Secret
+from engine.vocabulary.identifiers import Pan, Secret, uuid_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,8 @@ Stages with requests of their own (`transfers/model.py`) give theirs to the proc
 
 def key_of(rule: KeyRule, request: Any) -> UUID:
     """The request's idempotency key: 16 bytes of BLAKE2b over scope and key fields, as a UUID."""
-    return UUID(bytes=blake2b(_joined(rule.scope, rule.key, request), digest_size=16).digest())
+    digest = blake2b(_joined(rule.scope, rule.key, request), digest_size=16).digest()
+    return uuid_of(int.from_bytes(digest, "big"))
 
 
 def fingerprint_material(rule: KeyRule, request: Any) -> bytes:
@@ -60,7 +61,12 @@ def fingerprint_material(rule: KeyRule, request: Any) -> bytes:
 
 
 def _joined(scope: str, names: tuple[str, ...], request: Any) -> bytes:
-    return "\x1f".join((scope, *[_text(read(request)) for read in _readers(names)])).encode()
+    parts = [scope]
+    for read in _readers(names):
+        value = read(request)
+        write = _WRITERS.get(type(value))
+        parts.append(_text(value) if write is None else write(value))
+    return "\x1f".join(parts).encode()
 
 
 @cache
@@ -69,11 +75,15 @@ def _readers(names: tuple[str, ...]) -> tuple[Callable[[Any], Any], ...]:
 
 
 def _text(value: Any) -> str:
-    if type(value) is str:
-        return value
-    if type(value) is UUID:
-        return value.hex
-    if isinstance(value, Pan):
-        return value.clear
     assert not isinstance(value, Secret), "secrets are no part of keys or fingerprints"
     return value.isoformat() if isinstance(value, date | datetime) else str(value)
+
+
+# By exact type, looked up first: keys are made for every request.
+_WRITERS: Mapping[type, Callable[[Any], str]] = {
+    str: str,
+    int: str,
+    UUID: lambda value: "%032x" % value.int,  # noqa: UP031, twice as fast
+    Pan: attrgetter("clear"),
+    datetime: datetime.isoformat,
+}

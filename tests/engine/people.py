@@ -14,7 +14,7 @@ from engine.accounts.store import customer_rows, load
 from engine.ledger import rules
 from engine.ledger.book import Book
 from engine.ledger.model import Account
-from engine.runtime.batch import evolve
+from engine.runtime.fold import evolve
 from engine.runtime.stage import Stage
 from engine.vocabulary.decision import Answer, Decision, State
 from engine.vocabulary.identifiers import STATIC

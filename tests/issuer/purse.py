@@ -12,7 +12,7 @@ from engine.ledger import rules
 from engine.ledger.book import Book
 from engine.ledger.chart import CUSTOMER_AVAILABLE, SETTLEMENT_BANK
 from engine.ledger.model import Account, open_accounts
-from engine.runtime.batch import evolve
+from engine.runtime.fold import evolve
 from engine.vocabulary.decision import Decision, State
 from engine.vocabulary.identifiers import STATIC, Pan
 from engine.vocabulary.messages import AuthorizationRequest, OriginalData, Presentment, ReversalAdvice

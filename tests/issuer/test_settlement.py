@@ -13,7 +13,7 @@ from engine.ledger import rules
 from engine.ledger.book import Book
 from engine.ledger.chart import NETWORK_PAYABLE, ROUNDING, SETTLEMENT_BANK
 from engine.ledger.model import Account
-from engine.runtime.batch import evolve
+from engine.runtime.fold import evolve
 from engine.vocabulary.decision import Answer, State
 from engine.vocabulary.settlement import BankStatement, SettlementReport, StatementLine
 from issuer.clearing.model import (

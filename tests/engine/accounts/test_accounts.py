@@ -24,7 +24,7 @@ from engine.ledger import store as ledger
 from engine.ledger.book import Book
 from engine.ledger.chart import CUSTOMER_AVAILABLE, CUSTOMER_HELD, SETTLEMENT_BANK
 from engine.ledger.model import Account
-from engine.runtime.batch import evolve
+from engine.runtime.fold import evolve
 from engine.runtime.stage import Stage
 from engine.vocabulary.decision import Answer, State
 from engine.vocabulary.errors import FormatError

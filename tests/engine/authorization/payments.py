@@ -11,7 +11,7 @@ from engine.authorization.answers import AUTHORIZATION_TIMEOUT, Asked, Route
 from engine.authorization.decide import ANSWER_WITHIN, decide
 from engine.authorization.model import Payment, PaymentState, id_of_payment
 from engine.merchants.model import Merchant, MerchantState, Terminal, id_of_merchant, id_of_terminal
-from engine.runtime.batch import evolve
+from engine.runtime.fold import evolve
 from engine.vocabulary.decision import Decision, State, TimerFired
 from engine.vocabulary.identifiers import Pan
 from engine.vocabulary.messages import (

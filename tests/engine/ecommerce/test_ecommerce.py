@@ -10,7 +10,7 @@ from engine.database.connections import Database
 from engine.ecommerce.decide import Placed, decide
 from engine.ecommerce.model import LARGEST_STAN, AssignTrace, TraceCounter
 from engine.merchants.model import OpenMerchant, ecommerce_terminal
-from engine.runtime.batch import evolve
+from engine.runtime.fold import evolve
 from engine.vocabulary.decision import Answer, State
 from engine.vocabulary.identifiers import Pan
 from engine.vocabulary.money import Money

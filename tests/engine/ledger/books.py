@@ -13,7 +13,7 @@ from engine.ledger.chart import CUSTOMER_AVAILABLE, CUSTOMER_HELD, SETTLEMENT_BA
 from engine.ledger.journals.decide import decide
 from engine.ledger.journals.model import CloseAccount, OpenAccount, PostJournal, Request
 from engine.ledger.model import Account, Entry
-from engine.runtime.batch import evolve
+from engine.runtime.fold import evolve
 from engine.vocabulary.decision import Answer, State
 from engine.vocabulary.identifiers import STATIC, derive_id
 from engine.vocabulary.postings import Posting

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from engine.ledger.book import Book
-from engine.runtime.batch import evolve
+from engine.runtime.fold import evolve
 from engine.vocabulary.decision import Answer, AnswerTo, Decision, Message, State, Timer, TimerCancelled, TimerFired
 from engine.vocabulary.identifiers import Pan, network_reference
 from engine.vocabulary.keys import KEYS, key_of
