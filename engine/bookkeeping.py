@@ -31,4 +31,5 @@ def bookkeeping_stage(institution: Institution) -> Stage:
         decide=partial(rules.decide, book),
         recheck=partial(store.recheck, book),
         nouns=(store.journal_rows,),
+        named=store.named,
     )

@@ -198,7 +198,7 @@ class Processor:
     # --- inside ---
 
     def _serve(self, intake: Intake, writer: Writer) -> None:
-        for written in writer.turns(lambda wait: intake.take(LARGEST_BATCH, wait=wait)):
+        for written in writer.turns(intake, LARGEST_BATCH):
             self._hand_back(written)
 
     def _intake_of(self, submission: Submission) -> Intake:

@@ -162,7 +162,7 @@ def _responded(response: AuthorizationResponse, payment: Payment | None) -> Deci
     if payment is None:
         return ignored("unknown_payment")
     if payment.state is not PaymentState.PENDING:
-        return replace(ignored("late"), events=(LateResponseIgnored(subject=payment, reasons=(payment.state,)),))
+        return ignored("late")._replace(events=(LateResponseIgnored(subject=payment, reasons=(payment.state,)),))
     heard = replace(payment, response_code=response.response_code, network_reference=response.network_reference)
     timeout_off = TimerCancelled(payment.id, AUTHORIZATION_TIMEOUT)
     if not response.response_code.approved:
@@ -172,7 +172,7 @@ def _responded(response: AuthorizationResponse, payment: Payment | None) -> Deci
     if response.amount.asset != payment.asset or not 0 < response.amount.amount_minor <= payment.requested_minor:
         # Whatever this approves is not what was asked for. It counts as no answer: the timer gives the payment up.
         unusable = UnusableResponseIgnored(subject=payment, reasons=("amount_not_asked_for",))
-        return replace(ignored("amount_not_asked_for"), events=(unusable,))
+        return ignored("amount_not_asked_for")._replace(events=(unusable,))
     approved = replace(heard, approval_code=response.approval_code, amount_minor=response.amount.amount_minor)
     if payment.is_preauthorization:
         approved = replace(approved, state=PaymentState.APPROVED)

@@ -33,6 +33,7 @@ from engine.ledger import store as ledger
 from engine.ledger.model import Account
 from engine.runtime import idempotency, timers
 from engine.runtime.fold import Asked, Fold
+from engine.runtime.intake import Intake
 from engine.runtime.memory import Memory
 from engine.runtime.stage import Outside, Stage, Submission
 from engine.vocabulary.decision import Answer, Message, State, TimerFired
@@ -111,14 +112,14 @@ class Writer:
         self._post(drawn)
         return self._read(drawn)
 
-    def turns(self, take: Callable[[bool], Sequence[Submission]]) -> Iterator[Written]:
-        """Batches as they come; what each comes to, in order. Raises no more than `run`.
+    def turns(self, intake: Intake, most: int) -> Iterator[Written]:
+        """Batches of at most `most` as they come, until the intake is closed; what each comes to, in order. Raises no
+        more than `run`.
 
-        `take` gives what waits, or, told to wait, what comes next: nothing then means the end. While one batch is being
-        written the next is decided, if it can be decided from memory.
+        While one batch is being written the next is decided, if it can be decided from memory.
         """
         posted: _Drawn | None = None
-        while (batch := take(posted is None)) or posted is not None:
+        while (batch := self._taken(intake, most, posted)) or posted is not None:
             drawn = self._drawn(batch) if batch else None
             earlier = None if posted is None else self._read(posted)
             if drawn is not None and (self._chain is None or drawn.chain != self._chain[0]):
@@ -130,6 +131,12 @@ class Writer:
                 yield earlier
             if batch and drawn is None:
                 yield self._by_locks(batch)
+
+    def _taken(self, intake: Intake, most: int, posted: _Drawn | None) -> Sequence[Submission]:
+        if posted is not None:
+            return intake.take(most, wait=False, beside=len(posted.submissions))
+        from_memory = self._memory is not None and self._chain is not None
+        return intake.take(most, beside=0 if from_memory else None)
 
     # --- from memory ---
 

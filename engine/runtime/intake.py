@@ -11,6 +11,9 @@ from threading import Condition
 from engine.runtime.stage import Submission
 from engine.vocabulary.errors import BezantError
 
+WORTH_HALVING = 32
+"""Fewer requests than this share one commit rather than two."""
+
 
 class IntakeFull(BezantError):
     """More requests wait than the intake holds: try again later."""
@@ -36,14 +39,20 @@ class Intake:
             self._waiting.append(submission)
             self._arrived.notify()
 
-    def take(self, most: int, *, wait: bool = True) -> list[Submission]:
+    def take(self, most: int, *, wait: bool = True, beside: int | None = None) -> list[Submission]:
         """Wait until there is something, then all of it, at most `most`. Empty only once the intake is closed, or at
         once without `wait`.
+
+        `beside`: so many are being written meanwhile. Then half of all that is under way is taken, so that two halves
+        take turns, one decided while the other is written; small batches are not halved.
         """
         with self._arrived:
             if wait:
                 self._arrived.wait_for(lambda: self._waiting or not self._open)
-            return [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
+            waiting = len(self._waiting)
+            if beside is not None:
+                most = min(most, max(WORTH_HALVING, (waiting + beside + 1) // 2))
+            return [self._waiting.popleft() for _ in range(min(most, waiting))]
 
     def drain(self) -> list[Submission]:
         """Everything that waits at this moment, without waiting for more."""

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from engine.vocabulary.events import Event, Noun
@@ -85,10 +85,10 @@ class AnswerTo:
     answer: Answer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(NamedTuple):
     """What follows from a request: facts, money, words to others, timers, and the answer (None while it is still open).
 
+    A named tuple, for every request makes one; always written with its fields' names.
     `answers` closes requests that earlier decisions had left open.
     """
 

@@ -62,16 +62,17 @@ def fingerprint_material(rule: KeyRule, request: Any) -> bytes:
 
 def _joined(scope: str, names: tuple[str, ...], request: Any) -> bytes:
     parts = [scope]
-    for read in _readers(names):
-        value = read(request)
+    for value in _reader(names)(request):
         write = _WRITERS.get(type(value))
         parts.append(_text(value) if write is None else write(value))
     return "\x1f".join(parts).encode()
 
 
 @cache
-def _readers(names: tuple[str, ...]) -> tuple[Callable[[Any], Any], ...]:
-    return tuple(map(attrgetter, names))
+def _reader(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
+    if len(names) > 1:
+        return attrgetter(*names)
+    return (lambda request: (attrgetter(names[0])(request),)) if names else lambda request: ()
 
 
 def _text(value: Any) -> str:

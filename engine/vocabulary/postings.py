@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Posting:
+class Posting(NamedTuple):
     """`amount_minor` moves from `credit` to `debit` in the double-entry sense: `debit` is debited, `credit` credited.
 
-    Both accounts belong to one book and hold one asset. `kind` is the word a statement shows ("card hold",
-    "purchase"). `effective_on` is the business date the money counts from; `subject_id` the noun it is about (an
-    authorization, a transfer). `forced` lets it pass a balance limit: what the network has already settled is booked
-    whether funds are there or not. `corrects` names the journal that this posting turns round: nothing is ever changed
-    in place.
+    A named tuple, for every request makes some; always written with its fields' names. Both accounts belong to one
+    book and hold one asset. `kind` is the word a statement shows ("card hold", "purchase"). `effective_on` is the
+    business date the money counts from; `subject_id` the noun it is about (an authorization, a transfer). `forced` lets
+    it pass a balance limit: what the network has already settled is booked whether funds are there or not. `corrects`
+    names the journal that this posting turns round: nothing is ever changed in place.
     """
 
     debit: UUID

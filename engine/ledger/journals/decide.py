@@ -9,7 +9,6 @@ it, closed twice, opened twice.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -118,8 +117,7 @@ class _Drawn:
         if original is None:
             return None
         turned = [
-            replace(
-                posting,
+            posting._replace(
                 debit=posting.credit,
                 credit=posting.debit,
                 kind=CORRECTION,

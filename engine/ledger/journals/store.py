@@ -63,6 +63,20 @@ def load(book: Book, connection: Connection, prepared: Sequence[Request], state:
     return accounts
 
 
+def named(prepared: Sequence[Request]) -> list[int] | None:
+    """The numbers of the accounts of new journals; None where there is more than new journals.
+
+    A new journal needs no row read: that its reference is new is what the unique constraint sees.
+    """
+    numbers: list[int] = []
+    for request in prepared:
+        if not isinstance(request, PostJournal):
+            return None
+        for posting in request.postings:
+            numbers += (posting.debit.int, posting.credit.int)
+    return numbers
+
+
 def recheck(book: Book, connection: Connection, prepared: Sequence[Request], state: State) -> None:
     """Read the journals that the requests name and what corrects them.
 

@@ -72,8 +72,8 @@ def _payee(case: Case, **changes: object) -> Case:
 
 
 WRONG: dict[Outcome, Callable[[Case], Case]] = {
-    Outcome.AMOUNT_NOT_POSITIVE: lambda case: replace(case, posting=replace(case.posting, amount_minor=0)),
-    Outcome.ACCOUNTS_ARE_THE_SAME: lambda case: replace(case, posting=replace(case.posting, credit=case.posting.debit)),
+    Outcome.AMOUNT_NOT_POSITIVE: lambda case: replace(case, posting=case.posting._replace(amount_minor=0)),
+    Outcome.ACCOUNTS_ARE_THE_SAME: lambda case: replace(case, posting=case.posting._replace(credit=case.posting.debit)),
     Outcome.ACCOUNT_MISSING: lambda case: replace(case, payer=None),
     Outcome.ACCOUNT_CLOSED: lambda case: _payee(_payer(case, closed=True), closed=True),
     Outcome.ASSETS_DIFFER: lambda case: _payee(case, asset="EUR"),

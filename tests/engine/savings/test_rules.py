@@ -148,7 +148,7 @@ def test_a_customer_is_closed_only_without_money_in_wallet_or_savings_and_withou
     assert people.ask(close).reasons == ("interest_due",)
     assert people.ask(PostInterest(savings_id=savings.id, period_end=MONDAY)).code == "paid"
     assert move(-15) == "moved"
-    people.fold(Decision(postings=(replace(posting, amount_minor=15),)))
+    people.fold(Decision(postings=(posting._replace(amount_minor=15),)))
 
     people.now = NOON + 2 * DAY
     assert people.ask(close).reasons == ("interest_due",), "last night has not been counted yet"
