@@ -144,7 +144,7 @@ _STANDING = ("id", "entry_count", "closed")
 _MOVING = ("id", "balance_minor", "floor_minor", "ceiling_minor", "entry_count")
 # Under a generic plan the planner expects few rows of `unnest` and walks along them: rows are locked in their order.
 _GENERIC_PLANS = "set local plan_cache_mode = force_generic_plan"
-_UPDATE_UNMOVED = (
+UPDATE_UNMOVED = (
     "with moved as (update accounts t set balance_minor = n.balance_minor, floor_minor = n.floor_minor,"
     " ceiling_minor = n.ceiling_minor, entry_count = n.entry_count from unnest(%s::uuid[], %s::bigint[], %s::bigint[],"
     " %s::bigint[], %s::bigint[], %s::bigint[]) n (id, balance_minor, floor_minor, ceiling_minor, entry_count, before)"
@@ -233,7 +233,7 @@ def write_unmoved(
     if touched:
         before = [assumed[account.id.int].entry_count for account in touched]
         arrays = _account_ids.arrays((*_MOVING, "entry_count"), (*by_column(touched, _MOVING), before))
-        parcel.add(_UPDATE_UNMOVED, (*arrays, str(len(touched))))
+        parcel.add(UPDATE_UNMOVED, (*arrays, str(len(touched))))
     return _append(parcel, new, place)
 
 
