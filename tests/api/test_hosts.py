@@ -155,13 +155,13 @@ def test_a_port_that_is_busy_leaves_nothing_running(installation: Installation) 
 
 
 def test_a_writer_that_fails_ends_the_host(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(_self: Processor, *_arguments: object) -> list[Answer | None]:
+    def broken(_self: Processor, *_arguments: object) -> None:
         raise AssertionError("a bug")
 
     async def story() -> None:
         with pytest.raises(AssertionError, match="a bug"):
             async with Standing(installation.system, [installation.duty()]) as standing:
-                monkeypatch.setattr(Processor, "_run", broken)
+                monkeypatch.setattr(Processor, "_hand_back", broken)
                 standing.seats["standing"].processor.submit(OpenPurse("fay", 1))
                 await standing.until(asyncio.Event())
 
