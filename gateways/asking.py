@@ -11,7 +11,8 @@ from datetime import timedelta
 from engine.ports import Clock
 from engine.vocabulary.errors import FormatError
 from gateways.iso8583.codec import Fields, decode, encode
-from gateways.iso8583.links import Link, PeerUnreachable, dial
+from gateways.iso8583.dialling import dial
+from gateways.iso8583.links import Link, PeerUnreachable
 from gateways.iso8583.matching import PendingReplies
 from gateways.iso8583.replies import is_reply
 from gateways.iso8583.specifications import Specification

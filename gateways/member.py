@@ -16,8 +16,9 @@ from engine.vocabulary.decision import Message
 from engine.vocabulary.errors import BezantError, FormatError
 from engine.vocabulary.messages import AuthorizationRequest, AuthorizationResponse, ReversalAdvice, ReversalResponse
 from gateways.iso8583.codec import Fields
+from gateways.iso8583.dialling import Dialler
 from gateways.iso8583.hosting import serve_request
-from gateways.iso8583.links import Dialler, Link
+from gateways.iso8583.links import Link
 from gateways.iso8583.messages import from_fields, to_fields
 from gateways.iso8583.session import ECHO_AFTER, MemberSession, Session
 from gateways.iso8583.specifications import SIMNET

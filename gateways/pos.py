@@ -14,7 +14,8 @@ from engine.vocabulary.messages import AuthorizationRequest, CompletionAdvice, N
 from engine.vocabulary.responses import ResponseCode
 from gateways.iso8583.codec import Fields, decode, encode
 from gateways.iso8583.hosting import serve_request
-from gateways.iso8583.links import Link, Listener
+from gateways.iso8583.links import Link
+from gateways.iso8583.listening import Listener
 from gateways.iso8583.messages import from_fields
 from gateways.iso8583.replies import refuse_malformed, reply_to
 from gateways.iso8583.specifications import TERMINAL

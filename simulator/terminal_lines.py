@@ -13,7 +13,8 @@ from engine.ports import Clock
 from engine.vocabulary.errors import FormatError
 from engine.vocabulary.responses import ResponseCode
 from gateways.iso8583.codec import Fields, decode, encode
-from gateways.iso8583.links import Link, dial
+from gateways.iso8583.dialling import dial
+from gateways.iso8583.links import Link
 from gateways.iso8583.matching import TERMINAL_KEY, PendingReplies
 from gateways.iso8583.messages import to_fields
 from gateways.iso8583.replies import is_reply

@@ -15,8 +15,12 @@ one event loop.
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from engine.ports import Activity, NoActivity
+
+if TYPE_CHECKING:
+    from gateways.iso8583.links import Link
 
 Address = tuple[str, int]
 """Host (numeric) and port, as sockets name themselves."""
@@ -59,6 +63,8 @@ class Wires:
 
     def __init__(self, activity: Activity | None = None) -> None:
         self.activity: Activity = activity or NoActivity()
+        self.links: set[Link] = set()
+        """Those that are up, with their counters."""
         self._ends: dict[tuple[Address, Address], End] = {}
         self._listening: set[Address] = set()
         self._unclaimed: set[tuple[Address, Address]] = set()

@@ -21,7 +21,8 @@ from engine.vocabulary.messages import AuthorizationRequest, AuthorizationRespon
 from gateways.iso8583.alarms import Alarm
 from gateways.iso8583.codec import Fields
 from gateways.iso8583.hosting import serve_request
-from gateways.iso8583.links import Link, Listener
+from gateways.iso8583.links import Link
+from gateways.iso8583.listening import Listener
 from gateways.iso8583.messages import from_fields, to_fields
 from gateways.iso8583.session import NetworkSession, Roster, Session
 from gateways.iso8583.specifications import SIMNET

@@ -13,7 +13,7 @@ from api.clock import MachineClock, machine_now
 from api.health import echo_trouble, heartbeats, trouble
 from api.heartbeats import OLD_AFTER, Heartbeat
 from api.settings import Settings
-from gateways.iso8583.links import Listener
+from gateways.iso8583.listening import Listener
 from gateways.iso8583.specifications import SIMNET, TERMINAL
 from gateways.iso8583.wires import Wires
 from gateways.pos import PosHost

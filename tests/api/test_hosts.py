@@ -27,7 +27,8 @@ from engine.vocabulary.decision import Answer
 from engine.vocabulary.errors import BezantError
 from engine.vocabulary.responses import ResponseCode
 from gateways.iso8583.codec import decode, encode
-from gateways.iso8583.links import Link, Listener, PortBusy
+from gateways.iso8583.links import Link, PortBusy
+from gateways.iso8583.listening import Listener
 from gateways.iso8583.replies import reply_to
 from gateways.iso8583.specifications import SIMNET
 from gateways.iso8583.wires import Wires

@@ -11,7 +11,8 @@ import pytest
 
 from engine.vocabulary.decision import Message
 from gateways.iso8583.codec import Fields
-from gateways.iso8583.links import Link, Listener
+from gateways.iso8583.links import Link
+from gateways.iso8583.listening import Listener
 from gateways.iso8583.messages import to_fields
 from gateways.iso8583.session import ECHO_AFTER, NetworkSession, Roster, Session
 from gateways.iso8583.specifications import SIMNET

@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from engine.vocabulary.money import Money
 from engine.vocabulary.responses import ResponseCode
 from gateways.iso8583.codec import Fields, decode, encode
-from gateways.iso8583.links import Link, Listener
+from gateways.iso8583.links import Link
+from gateways.iso8583.listening import Listener
 from gateways.iso8583.replies import reply_to
 from gateways.iso8583.specifications import TERMINAL
 from gateways.iso8583.wires import Wires

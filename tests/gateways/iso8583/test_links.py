@@ -12,10 +12,14 @@ from datetime import timedelta
 import pytest
 
 from engine.vocabulary.errors import FormatError
-from gateways.iso8583.framing import FrameReader, framed
-from gateways.iso8583.links import MAX_BACKLOG_BYTES, CannotListen, Dialler, Link, Listener, PeerUnreachable, PortBusy
+from gateways.iso8583.dialling import Dialler
+from gateways.iso8583.framing import TWO_BYTES, FrameReader
+from gateways.iso8583.links import MAX_BACKLOG_BYTES, CannotListen, Line, Link, PeerUnreachable, PortBusy
+from gateways.iso8583.listening import Listener
 from gateways.iso8583.wires import Wires
 from tests.gateways.iso8583.world import START, Counted, Heard, World, play
+
+framed = TWO_BYTES.framed
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -74,7 +78,7 @@ def test_frames_are_cut_the_same_however_the_stream_is_chopped() -> None:
 def test_broken_framing_is_refused_after_the_last_good_frame(header: bytes) -> None:
     found = []
     with pytest.raises(FormatError, match="length header: says"):
-        for frame in FrameReader(8192).feed(framed(b"good") + header + b"0" * 10):
+        for frame in FrameReader(TWO_BYTES, 8192).feed(framed(b"good") + header + b"0" * 10):
             found.append(frame)
     assert found == [b"good"]
 
@@ -120,7 +124,7 @@ def test_a_truncated_frame_is_no_frame() -> None:
 def test_a_frame_of_no_length_or_too_much_closes_this_link_and_no_other(header: bytes) -> None:
     async def story(world: World) -> None:
         site = Site(echo)
-        listener = await world.listen(site, max_frame_bytes=100)
+        listener = await world.listen(site, line=Line(max_frame_bytes=100))
         bad_reader, bad = await open_socket(listener)
         good_reader, good = await open_socket(listener)
         bad.write(framed(b"before") + header + b"x" * 101)

@@ -10,13 +10,17 @@ import pytest
 
 from engine.vocabulary.errors import FormatError
 from gateways.iso8583.codec import Fields, decode, encode
-from gateways.iso8583.framing import framed
-from gateways.iso8583.links import Dialler, Link, Listener
+from gateways.iso8583.dialling import Dialler
+from gateways.iso8583.framing import TWO_BYTES
+from gateways.iso8583.links import Link
+from gateways.iso8583.listening import Listener
 from gateways.iso8583.messages import to_fields
 from gateways.iso8583.session import ECHO_AFTER, REPLY_TIMEOUT, MemberSession, NetworkSession, Roster, Session
 from gateways.iso8583.specifications import SIMNET
 from tests.gateways.iso8583.samples import MESSAGES
 from tests.gateways.iso8583.world import World, play
+
+framed = TWO_BYTES.framed
 
 REQUEST = to_fields(MESSAGES["0100"])
 ADVICE = to_fields(MESSAGES["0421 partial"])

@@ -9,7 +9,9 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from gateways.iso8583.links import Conversation, Link, Listener, dial
+from gateways.iso8583.dialling import dial
+from gateways.iso8583.links import Conversation, Link
+from gateways.iso8583.listening import Listener
 from gateways.iso8583.wires import Wires
 
 START = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)

@@ -31,7 +31,8 @@ from engine.vocabulary.money import Money
 from engine.vocabulary.responses import ResponseCode
 from gateways.iso8583.answers import respond
 from gateways.iso8583.codec import Fields, encode
-from gateways.iso8583.links import Link, dial
+from gateways.iso8583.dialling import dial
+from gateways.iso8583.links import Link
 from gateways.iso8583.messages import OnlineMessage, from_fields, to_fields
 from gateways.iso8583.session import MemberSession, Session
 from gateways.iso8583.specifications import SIMNET
