@@ -1,8 +1,8 @@
 """How fast a link is: 0800 in, 0810 out, over loopback, pipelined, one server process.
 
 Ours is the acquirer's host for terminals as it stands: frames cut, messages decoded and checked, answered, encoded.
-The peer is the least that asyncio can do with the same frames: a protocol that cuts them and writes each back, one write a
-frame. One and the same client asks both, in turns.
+The peer is the least that asyncio can do with the same frames: a protocol that cuts them and writes each back, one
+write a frame. One and the same client asks both, in turns.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class _Round:
 
 
 def rows(say: Callable[[str], object]) -> tuple[Row, ...]:
-    """`link_echo` in messages a second, then latencies in microseconds (less is better): of a message alone, and of one of
-    `IN_FLIGHT`."""
+    """`link_echo` in messages a second, then latencies in microseconds (less is better): of a message alone, and of
+    one of `IN_FLIGHT`."""
     frame = TWO_BYTES.framed(encode(_ECHO, TERMINAL))
     found: dict[str, tuple[list[_Round], list[_Round]]] = {"ours": ([], []), "peer": ([], [])}
     with _served(_serve_ours) as ours, _served(_serve_bare) as bare:
@@ -67,7 +67,8 @@ def rows(say: Callable[[str], object]) -> tuple[Row, ...]:
     latencies = [
         Row(
             f"link_{what}_{label}",
-            *(round(_quantile(found[name][kind], share)) for name in ("ours", "peer")),
+            round(_quantile(found["ours"][kind], share)),
+            round(_quantile(found["peer"][kind], share)),
             PEER,
             "microseconds",
         )

@@ -37,7 +37,7 @@ class Framing:
     @property
     def most(self) -> int:
         """The longest message, in bytes, whose length can be written."""
-        greatest = (10 if self.digits else 256) ** self.length_bytes - 1
+        greatest: int = (10 if self.digits else 256) ** self.length_bytes - 1
         return greatest - self._own
 
     @property

@@ -122,9 +122,12 @@ def resolve_transmission(value: str, now: datetime) -> datetime:
     Raises `FormatError` when no year near now has such an instant.
     """
     candidates: list[datetime] = []
+    if len(value) != 10 or not value.isdecimal():
+        raise FormatError("DE 7", "is not a date and time")
+    month, day, hour, minute, second = (int(value[at : at + 2]) for at in range(0, 10, 2))
     for year in (now.year - 1, now.year, now.year + 1):
         try:
-            candidates.append(datetime.strptime(f"{year:04d}{value}", "%Y%m%d%H%M%S").replace(tzinfo=UTC))
+            candidates.append(datetime(year, month, day, hour, minute, second, tzinfo=UTC))
         except ValueError:
             # 29 February, or no date at all.
             continue
