@@ -152,8 +152,8 @@ class _Bare(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
-    def data_received(self, data: bytes) -> None:
-        stream, start = self._rest + data, 0
+    def data_received(self, chunk: bytes) -> None:
+        stream, start = self._rest + chunk, 0
         while len(stream) - start >= 2:
             end = start + 2 + int.from_bytes(stream[start : start + 2], "big")
             if end > len(stream):

@@ -1,7 +1,7 @@
 """TLS on a link: the contexts of who listens and of who dials, client certificates optional.
 
 TLS 1.2 is the least (PCI DSS 4.0, 4.2.1: strong cryptography; RFC 8996 retires what was before). A host proves itself
-with its certificate; whoever listens with `client_authority` takes links only from certificates of that authority.
+with its certificate; whoever listens with `member_authority` takes links only from certificates of that authority.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from pathlib import Path
 from engine.vocabulary.errors import BezantError
 
 
-def listening_context(certificate: Path, key: Path, client_authority: Path | None = None) -> ssl.SSLContext:
-    """For a listener. Files are PEM; `client_authority` None asks for no client certificate. Raises `BezantError`."""
+def listening_context(certificate: Path, key: Path, member_authority: Path | None = None) -> ssl.SSLContext:
+    """For a listener. Files are PEM; `member_authority` None asks for no client certificate. Raises `BezantError`."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     _prove(context, certificate, key)
-    if client_authority is not None:
-        _trust(context, client_authority)
+    if member_authority is not None:
+        _trust(context, member_authority)
         context.verify_mode = ssl.CERT_REQUIRED
     return context
 
