@@ -7,12 +7,17 @@ The test world's keys follow from the test master key, so there is nothing to pr
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
+from sqlalchemy import Engine
+
 from engine.acquirer import TERMINALS
-from engine.crypto.door import KeyUsage, pair_name
+from engine.crypto.door import Hsm, KeyUsage, pair_name
 from engine.crypto.hsm import SoftwareHsm
+from engine.crypto.hsm.custody import Custody
 from engine.database.institutions import Institution
+from engine.vault.rotation import rotate_encryption, rotate_lookup
 from engine.vocabulary.errors import BezantError
 
 PERSONALISATION = "personalisation"
@@ -95,7 +100,16 @@ KEPT_UNDER: dict[KeyUsage, str] = {
 }
 """Usages whose key is not simply replaced, for rows depend on it."""
 
-MOVES: dict[KeyUsage, Callable[[System, Institution], Iterator[str]]] = {}
+
+def _moved(move: Callable[[Engine, Hsm, Custody], Iterator[str]], system: System, one: Institution) -> Iterator[str]:
+    hsm = system.hsm(one)
+    yield from move(system.database.institution(one.name), hsm, hsm.custody)
+
+
+MOVES: dict[KeyUsage, Callable[[System, Institution], Iterator[str]]] = {
+    KeyUsage.PAN_ENCRYPTION: partial(_moved, rotate_encryption),
+    KeyUsage.PAN_LOOKUP: partial(_moved, rotate_lookup),
+}
 """What replaces the key of such a usage together with the rows that depend on it, telling its progress in sentences."""
 
 

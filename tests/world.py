@@ -26,6 +26,7 @@ STORES = (
     "engine.ledger.journals.store",
     "engine.vault.key_blocks",
     "engine.vault.store",
+    "engine.vault.access",
     "engine.runtime.batch",
     "engine.runtime.jobs",
     "engine.accounts.store",

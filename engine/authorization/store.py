@@ -20,8 +20,7 @@ from engine.database.tables import metadata
 from engine.merchants.model import id_of_merchant, id_of_terminal
 from engine.merchants.store import read_merchants, read_terminals
 from engine.runtime.stage import Outside
-from engine.vault.store import reveal, save_new
-from engine.vault.vault import tokenise, tokens_of
+from engine.vault.store import reveal
 from engine.vocabulary.decision import Message, State, TimerFired
 from engine.vocabulary.identifiers import Pan, Secret
 from engine.vocabulary.messages import (
@@ -73,9 +72,6 @@ payments = Table(
 
 payment_rows = NounRows(Payment, payments)
 
-_CARDS_REMEMBERED = 100_000
-"""How many tokens are known to be in the vault before the memory starts anew: 10 MB at most."""
-
 
 def find_payment(connection: Connection, identifier: UUID) -> Payment | None:
     """The payment, unlocked, or None."""
@@ -92,17 +88,16 @@ def load(connection: Connection, asked: Sequence[Asked], state: State) -> set[UU
 
 
 class Preparation:
-    """Turns requests into what `decide` sees. Remembers which cards are in the vault, so that a card is sealed once."""
+    """Turns requests into what `decide` sees."""
 
     def __init__(self, institution: str) -> None:
         self._institution = institution
-        self._vaulted: set[UUID] = set()
 
     def __call__(self, outside: Outside, requests: Sequence[Any]) -> list[Asked]:
         """`Asked` for each request: card numbers tokenised and kept, and revealed for timers that may send a
         reversal.
         """
-        tokens = self._kept(outside, [request for request in requests if hasattr(request, "pan")])
+        tokens = _kept(outside, [request for request in requests if hasattr(request, "pan")])
         timers = [request for request in requests if isinstance(request, TimerFired)]
         revealed = _revealed(outside, [timer.subject_id for timer in timers]) if timers else {}
         return [self._asked(request, tokens, revealed) for request in requests]
@@ -140,22 +135,14 @@ class Preparation:
             self._institution, acquirer_id, request.terminal_id, original.stan, original.transmitted_at
         )
 
-    def _kept(self, outside: Outside, requests: Sequence[Any]) -> dict[Pan, UUID]:
-        """The token of each card number; those not yet seen by this process are stored. A stored card alone is
-        harmless.
-        """
-        cards = list(dict.fromkeys(request.pan for request in requests))
-        tokens = dict(zip(cards, tokens_of(outside.hsm, cards), strict=True)) if cards else {}
-        new = [card for card in cards if tokens[card] not in self._vaulted]
-        if new:
-            first_seen = min(request.transmitted_at for request in requests)
-            with outside.read() as connection:
-                save_new(connection, tokenise(outside.hsm, new), first_seen)
-                connection.commit()
-            if len(self._vaulted) > _CARDS_REMEMBERED:
-                self._vaulted.clear()
-            self._vaulted.update(tokens[card] for card in new)
-        return tokens
+
+def _kept(outside: Outside, requests: Sequence[Any]) -> dict[Pan, UUID]:
+    """The token of each card number, all of which are in the vault now."""
+    if not requests:
+        return {}
+    cards = list(dict.fromkeys(request.pan for request in requests))
+    first_seen = min(request.transmitted_at for request in requests)
+    return dict(zip(cards, outside.vault.keep(cards, first_seen), strict=True))
 
 
 def _revealed(outside: Outside, ids: Sequence[UUID]) -> dict[UUID, Pan]:

@@ -20,17 +20,22 @@ from sqlalchemy import Connection
 from engine.database.institutions import Institution
 from engine.database.nouns import NounRows
 from engine.ports import Hsm
+from engine.vault.vault import Vault
 from engine.vocabulary.decision import Answer, Decision, Message, State
 from engine.vocabulary.keys import KeyRule
 
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """What `prepare` and `seal` may ask, outside any transaction: the HSM, and rows without a lock."""
+    """What `prepare` and `seal` may ask, outside any transaction: the HSM, the vault, rows without a lock."""
 
     institution: Institution
     hsm: Hsm
     read: Callable[[], AbstractContextManager[Connection]]
+    vault: Vault = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "vault", Vault(self.hsm, self.read))
 
 
 Prepare = Callable[[Outside, Sequence[Any]], Sequence[Any]]

@@ -12,7 +12,6 @@ from uuid import UUID
 
 from engine.crypto.door import CvvVerification, PinVerdict, PinVerification
 from engine.runtime.stage import Outside
-from engine.vault.vault import tokens_of
 from engine.vocabulary.errors import FormatError
 from engine.vocabulary.messages import AuthorizationRequest, ReversalAdvice
 from issuer.authorization.model import PinCheck, ReleaseExpiredHold, TokenisedReversal, VerifiedRequest
@@ -34,7 +33,7 @@ def prepare(pin_zone: str, outside: Outside, requests: Sequence[Online]) -> list
     """Each message with its card's token and the verdicts, one for one. `pin_zone` names the zone that PIN blocks
     come under."""
     with_card = [request for request in requests if not isinstance(request, ReleaseExpiredHold)]
-    tokens = dict(zip(map(id, with_card), tokens_of(outside.hsm, [one.pan for one in with_card]), strict=True))
+    tokens = dict(zip(map(id, with_card), outside.vault.tokens_of([one.pan for one in with_card]), strict=True))
     asked = [request for request in requests if isinstance(request, AuthorizationRequest)]
     tracks = _verdicts(outside, [(request, _track(request)) for request in asked])
     printed = _verdicts(outside, [(request, _printed(request)) for request in asked])

@@ -7,10 +7,9 @@ A number in the vault without a card does no harm, and putting it there again ch
 from __future__ import annotations
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from engine.runtime.stage import Outside
-from engine.vault.store import save_new
-from engine.vault.vault import VaultedPan, tokenise
 from engine.vocabulary.errors import FormatError
 from issuer.cards.model import BlockCard, IssueCard, PersonalisedCard
 
@@ -22,23 +21,22 @@ def prepare(outside: Outside, requests: Sequence[IssueCard | BlockCard]) -> list
     """Each `IssueCard` personalised, one for one; a PIN that the HSM refuses leaves a card without PVV, which
     `decide` refuses."""
     issued = [request for request in requests if isinstance(request, IssueCard)]
-    vaulted = tokenise(outside.hsm, [request.pan for request in issued])
-    if issued:
-        with outside.read() as connection:
-            save_new(connection, vaulted, min(request.issued_at for request in issued))
-            connection.commit()
-    tokens = iter(vaulted)
+    tokens = iter(
+        outside.vault.keep([request.pan for request in issued], min(request.issued_at for request in issued))
+        if issued
+        else ()
+    )
     return [
         _personalised(outside, request, next(tokens)) if isinstance(request, IssueCard) else request
         for request in requests
     ]
 
 
-def _personalised(outside: Outside, request: IssueCard, vaulted: VaultedPan) -> PersonalisedCard:
+def _personalised(outside: Outside, request: IssueCard, card_token: UUID) -> PersonalisedCard:
     pvv = None
     if request.pin is not None:
         try:
             pvv = outside.hsm.make_pvv(request.pan, request.pin.clear, PVKI)
         except FormatError:
             pvv = None
-    return PersonalisedCard(request=request, card_token=vaulted.token, pvki=None if pvv is None else PVKI, pvv=pvv)
+    return PersonalisedCard(request=request, card_token=card_token, pvki=None if pvv is None else PVKI, pvv=pvv)

@@ -26,7 +26,6 @@ from engine.database.nouns import NounRows
 from engine.ledger.book import Book
 from engine.ledger.chart import INTERCHANGE_INCOME, NETWORK_PAYABLE, UNPLACED_ITEMS
 from engine.runtime.stage import Outside
-from engine.vault.vault import tokens_of
 from engine.vocabulary.decision import State
 from engine.vocabulary.messages import Presentment
 from engine.vocabulary.money import round_half_even
@@ -141,7 +140,7 @@ _LOCK_SETTLEMENTS = text(
 
 def prepare(outside: Outside, requests: Sequence[Presentment]) -> list[TokenisedPresentment]:
     """Each presentment with its card's token, one for one; the HSM is asked once."""
-    tokens = tokens_of(outside.hsm, [request.pan for request in requests])
+    tokens = outside.vault.tokens_of([request.pan for request in requests])
     return [
         TokenisedPresentment(request=request, card_token=token) for request, token in zip(requests, tokens, strict=True)
     ]

@@ -19,7 +19,6 @@ from simulator.network.clearing.model import KEYS as CLEARING_KEYS
 from simulator.network.members import decide as member_rules
 from simulator.network.members import store as member_store
 from simulator.network.members.model import KEYS as MEMBER_KEYS
-from simulator.network.routing import Routing
 from simulator.network.settlement import decide as settlement_rules
 from simulator.network.settlement import store as settlement_store
 from simulator.network.settlement.jobs import settlement_jobs
@@ -37,8 +36,7 @@ __all__ = ["NETWORK_PROOFS", "network_figures", "network_jobs", "network_stages"
 def network_stages(institution: Institution, reachable: Callable[[str], bool]) -> tuple[Stage, ...]:
     """The stages of a network. `reachable` says whether a member is signed on at present; any thread may ask."""
     book = Book(institution.name, institution.time_zone)
-    routing = Routing()
-    forwarding = Forwarding(reachable, routing)
+    forwarding = Forwarding(reachable)
     return (
         Stage(
             name="members",
@@ -60,7 +58,7 @@ def network_stages(institution: Institution, reachable: Callable[[str], bool]) -
         Stage(
             name="clearing",
             keys=CLEARING_KEYS,
-            prepare=partial(clearing_store.prepare, routing),
+            prepare=clearing_store.prepare,
             load=partial(clearing_store.load, book),
             decide=partial(clearing_rules.decide, book),
             nouns=(clearing_store.item_rows,),

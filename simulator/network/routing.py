@@ -8,44 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final
 from uuid import UUID
 
 from engine.runtime.stage import Outside
-from engine.vault import store as vault
-from engine.vault.vault import tokenise, tokens_of
 from engine.vocabulary.identifiers import Pan
 from simulator.network.members.decide import PREFIX_LENGTHS
 from simulator.network.members.store import read_issuers
 
-LARGEST_MEMORY: Final = 50_000
-"""How many tokens are known to be in the vault without asking; beyond it the memory begins anew."""
 
+def route(outside: Outside, pans: Sequence[Pan], at: datetime) -> list[tuple[UUID, str | None]]:
+    """For each card its token, now in the vault, and its issuer's member id (None: no range holds it).
 
-class Routing:
-    """For one institution in one process; its writer threads may share it."""
-
-    def __init__(self) -> None:
-        self._kept: set[UUID] = set()
-
-    def route(self, outside: Outside, pans: Sequence[Pan], at: datetime) -> list[tuple[UUID, str | None]]:
-        """For each card its token, now in the vault, and its issuer's member id (None: no range holds it).
-
-        Two calls of the HSM and two statements at most, however many cards there are.
-        """
-        if not pans:
-            return []
-        tokens = tokens_of(outside.hsm, pans)
-        new = {token: pan for token, pan in zip(tokens, pans, strict=True) if token not in self._kept}
-        with outside.read() as connection:
-            if new:
-                vault.save_new(connection, tokenise(outside.hsm, list(new.values())), at)
-                connection.commit()
-            issuers = read_issuers(connection, {prefix for pan in pans for prefix in prefixes_of(pan)})
-        if len(self._kept) + len(new) > LARGEST_MEMORY:
-            self._kept = set()
-        self._kept |= new.keys()
-        return [(token, issuer_of(issuers, pan)) for token, pan in zip(tokens, pans, strict=True)]
+    A fixed number of questions to HSM and database, however many cards there are.
+    """
+    if not pans:
+        return []
+    tokens = outside.vault.keep(pans, at)
+    with outside.read() as connection:
+        issuers = read_issuers(connection, {prefix for pan in pans for prefix in prefixes_of(pan)})
+    return [(token, issuer_of(issuers, pan)) for token, pan in zip(tokens, pans, strict=True)]
 
 
 def prefixes_of(pan: Pan) -> list[str]:

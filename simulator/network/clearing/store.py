@@ -16,7 +16,7 @@ from engine.runtime.stage import Outside
 from engine.vocabulary.decision import State
 from simulator.network.clearing.model import AcceptItem, Item, RoutedItem
 from simulator.network.members.model import id_of_member
-from simulator.network.routing import Routing
+from simulator.network.routing import route
 from simulator.tables import metadata
 
 items = Table(
@@ -56,11 +56,11 @@ item_rows = NounRows(Item, items)
 Side = Literal["issuer_id", "acquirer_id"]
 
 
-def prepare(routing: Routing, outside: Outside, requests: Sequence[AcceptItem]) -> list[RoutedItem]:
+def prepare(outside: Outside, requests: Sequence[AcceptItem]) -> list[RoutedItem]:
     """Each item with its card's token and issuer."""
     presented = [request.presentment for request in requests]
     first = min(one.transacted_at for one in presented)
-    cards = routing.route(outside, [one.pan for one in presented], first)
+    cards = route(outside, [one.pan for one in presented], first)
     return [RoutedItem(request, token, issuer) for request, (token, issuer) in zip(requests, cards, strict=True)]
 
 

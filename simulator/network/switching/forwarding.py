@@ -7,7 +7,7 @@ sent on as eight zero bytes: the issuer sees that there was a PIN, and cannot re
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from engine.crypto.door import PinTranslation, pair_name
 from engine.runtime.stage import Outside
@@ -16,7 +16,7 @@ from engine.vocabulary.decision import Message, TimerFired
 from engine.vocabulary.identifiers import Secret
 from engine.vocabulary.messages import AuthorizationRequest, ReversalAdvice
 from simulator.network.members.store import read_names
-from simulator.network.routing import Routing
+from simulator.network.routing import route
 from simulator.network.switching.model import ISSUER_TIMEOUT, Fired, FromIssuer, Prepared, Routed
 from simulator.network.switching.store import read_cards
 
@@ -28,7 +28,6 @@ class Forwarding:
     """`reachable` says whether a member is signed on at present."""
 
     reachable: Callable[[str], bool]
-    routing: Routing = field(default_factory=Routing)
 
     def prepare(
         self, outside: Outside, requests: Sequence[AuthorizationRequest | ReversalAdvice | FromIssuer | TimerFired]
@@ -80,7 +79,7 @@ class Forwarding:
         if not requests:
             return []
         first = min(request.transmitted_at for request in requests)
-        cards = self.routing.route(outside, [request.pan for request in requests], first)
+        cards = route(outside, [request.pan for request in requests], first)
         return [
             Routed(request, token, issuer_id, issuer_id is not None and self.reachable(issuer_id))
             for request, (token, issuer_id) in zip(requests, cards, strict=True)
