@@ -66,7 +66,7 @@ def issuer_stages(institution: Institution, network: str = NETWORK) -> tuple[Sta
             prepare=personalisation.prepare,
             load=partial(card_store.load, book),
             decide=partial(card_rules.decide, book),
-            nouns=(card_store.card_rows,),
+            nouns=(card_store.card_rows, card_store.product_rows, card_store.fulfilment_rows),
         ),
         Stage(
             name="authorization",

@@ -24,6 +24,11 @@ from simulator.population import ACCOUNT_RANGES, ASSET, CardState, Person, Popul
 from simulator.settlement_bank.model import OpenDeposit
 
 SAVINGS_RATE_BPS: Final = 425
+_REASONS: Final = {
+    CardState.BLOCKED: cards.StateReason.FRAUD_SUSPECTED,
+    CardState.LOST: cards.StateReason.REPORTED_LOST,
+    CardState.STOLEN: cards.StateReason.REPORTED_STOLEN,
+}
 
 Execute = Callable[[Iterable[Any]], Sequence[Answer | None]]
 """A processor's `execute`."""
@@ -121,7 +126,11 @@ def open_people(execute: Execute, people: Sequence[Person], at: datetime) -> dic
     )
     done(
         execute(
-            cards.BlockCard(card_id=_id(answer, "card_id"), new_state=cards.CardState(card.state.value))
+            cards.ChangeCardState(
+                card_id=_id(answer, "card_id"),
+                new_state=cards.CardState(card.state.value),
+                reason=_REASONS[card.state],
+            )
             for (_, _, card), answer in zip(plans, issued, strict=True)
             if card.state not in (CardState.ACTIVE, CardState.EXPIRED)
         ),

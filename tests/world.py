@@ -26,7 +26,6 @@ STORES = (
     "engine.ledger.journals.store",
     "engine.vault.key_blocks",
     "engine.vault.store",
-    "engine.vault.access",
     "engine.runtime.batch",
     "engine.runtime.jobs",
     "engine.accounts.store",

@@ -12,28 +12,15 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import Boolean, Column, Connection, DateTime, Engine, Index, Table, Text, Uuid, text
+from sqlalchemy import Connection, Engine, text
 
 from engine.crypto.door import Hsm
 from engine.database.bulk import Rows
-from engine.database.tables import metadata
-from engine.vault.store import reveal
+from engine.vault.store import reveal, vault_accesses
 from engine.vault.vault import Vault
 from engine.vocabulary.errors import BezantError, FormatError
-from engine.vocabulary.identifiers import Pan
+from engine.vocabulary.identifiers import Pan, derive_id
 
-vault_accesses = Table(
-    "vault_accesses",
-    metadata,
-    Column("action", Text, nullable=False),
-    Column("token", Uuid),
-    Column("actor", Text, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("granted", Boolean, nullable=False),
-    Column("occurred_at", DateTime(timezone=True), nullable=False),
-    Index("vault_accesses_by_token", "token", "occurred_at"),
-    info={"append_only": True},
-)
 _ROWS = Rows(vault_accesses)
 LONGEST_REASON = 200
 
@@ -53,9 +40,13 @@ class AccessRefused(BezantError):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who asks (`customer:<id>`, `operator:<name>`, `bureau`), why, and what they may do."""
+    """Who asks (`customer:<id>`, `operator:<name>`, `bureau`), why, and what they may do.
+
+    `reference`: the asker's own; asked again under the same one is one access.
+    """
 
     actor: str
+    reference: str
     reason: str
     permissions: frozenset[Permission]
 
@@ -108,6 +99,7 @@ def _recorded(engine: Engine, access: Access, action: Permission, tokens: Sequen
     granted = action in access.permissions
     rows = [
         {
+            "id": derive_id("vault_access", access.actor, access.reference, action, str(token), on=at.date()),
             "action": action.value,
             "token": token,
             "actor": access.actor,
@@ -118,6 +110,6 @@ def _recorded(engine: Engine, access: Access, action: Permission, tokens: Sequen
         for token in tokens
     ]
     with engine.begin() as connection:
-        _ROWS.insert(connection, rows)
+        _ROWS.insert_new(connection, rows)
     if not granted:
         raise AccessRefused(f"{access.actor} may not {action} card numbers; the attempt is recorded.")

@@ -8,17 +8,37 @@ may be stopped anywhere and asked for again: states of keys and rows say what is
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 from uuid import UUID
 
 from sqlalchemy import Engine
 
-from engine.crypto.door import Hsm, KeyRecord, KeyRefused, KeyState, KeyUsage
-from engine.crypto.hsm.custody import Custody
+from engine.crypto.door import Hsm, KeyName, KeyRecord, KeyRefused, KeyState, KeyUsage
 from engine.vault import store
 
 BATCH = 1_000
 """Card numbers in one transaction."""
+
+
+class Custody(Protocol):
+    """What a rotation asks of the custody of the institution's keys."""
+
+    def records(self) -> Sequence[KeyRecord]:
+        """Every key that is held."""
+        ...
+
+    def generate(self, usage: KeyUsage) -> KeyRecord:
+        """A new key, pending unless it is the first."""
+        ...
+
+    def activate(self, name: KeyName) -> None:
+        """Make a key current; the one before stays accepted."""
+        ...
+
+    def retire(self, name: KeyName) -> None:
+        """Forget a key. `KeyRefused` when it is not held, or current."""
+        ...
 
 
 def rotate_encryption(engine: Engine, hsm: Hsm, custody: Custody, batch: int = BATCH) -> Iterator[str]:

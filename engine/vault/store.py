@@ -1,5 +1,5 @@
 """The vault's tables: one row for each card number that the institution has seen, and the keyed hashes that find it,
-one for each version of the look-up key that is held.
+one for each version of the look-up key that is held; and who was shown one.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import (
+    Boolean,
     Column,
     Connection,
     DateTime,
@@ -44,6 +45,19 @@ pan_lookups = Table(
     Column("token", Uuid, ForeignKey("pans.token"), nullable=False),
     Column("key_version", Integer, nullable=False, comment="of the look-up key that the hash was made with"),
     Index("pan_lookups_by_token", "token", "key_version"),
+)
+vault_accesses = Table(
+    "vault_accesses",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("action", Text, nullable=False),
+    Column("token", Uuid),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("granted", Boolean, nullable=False),
+    Column("occurred_at", DateTime(timezone=True), nullable=False),
+    Index("vault_accesses_by_token", "token", "occurred_at"),
+    info={"append_only": True},
 )
 
 _ROWS = Rows(pans)

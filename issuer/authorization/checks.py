@@ -7,7 +7,9 @@ answered.
 | 2 | amount_not_positive | 13 | the amount is 0 |
 | 3 | card_unknown | 14 | no card of ours has this number; nothing further is checked |
 | 4 | currency_not_held | 13 | the card's account holds another currency |
-| 5 | card_closed, card_lost, card_stolen, card_blocked | 14, 41, 43, 62 | the card's state |
+| 5 | card_closed, card_lost, card_stolen | 14, 41, 43 | the card's state, for good |
+| | card_blocked, card_frozen, card_not_activated | 62 | the card's state: by the bank, by its holder, not yet in use |
+| | merchant_differs | 57 | the card is locked to another merchant (DE 42) |
 | 6 | customer_not_active | 62 | the customer is frozen or closed |
 | 7 | card_expired | 54 | the last month of the card's expiry is over, at the bank's local date |
 | 8 | expiry_differs | 54 | DE 14 is not the card's: whoever typed it does not have the card (or has its predecessor) |
@@ -92,6 +94,15 @@ _OF_THE_CARD: tuple[tuple[Refusal, Callable[[Case], bool]], ...] = (
     (Refusal(ResponseCode.LOST_CARD, "card_lost"), lambda case: case.card.state is CardState.LOST),
     (Refusal(ResponseCode.STOLEN_CARD, "card_stolen"), lambda case: case.card.state is CardState.STOLEN),
     (Refusal(ResponseCode.RESTRICTED_CARD, "card_blocked"), lambda case: case.card.state is CardState.BLOCKED),
+    (Refusal(ResponseCode.RESTRICTED_CARD, "card_frozen"), lambda case: case.card.state is CardState.FROZEN),
+    (Refusal(ResponseCode.RESTRICTED_CARD, "card_not_activated"), lambda case: case.card.state is CardState.ORDERED),
+    (
+        Refusal(ResponseCode.NOT_PERMITTED_TO_CARDHOLDER, "merchant_differs"),
+        lambda case: (
+            case.card.merchant_id is not None
+            and case.card.merchant_id.strip() != case.verified.request.merchant_id.strip()
+        ),
+    ),
     (
         Refusal(ResponseCode.RESTRICTED_CARD, "customer_not_active"),
         lambda case: case.customer.state is not CustomerState.ACTIVE,

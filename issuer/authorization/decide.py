@@ -42,7 +42,7 @@ from issuer.authorization.model import (
     VerifiedRequest,
     reference_of,
 )
-from issuer.cards.model import PIN_TRIES, Card
+from issuer.cards.model import PIN_TRIES, Card, CardState, CardStateChanged, CardTied, CardUse, StateReason
 
 ALREADY_REVERSED = Refusal(ResponseCode.DO_NOT_HONOR, "already_reversed")
 REFERENCE_USED = Refusal(ResponseCode.DUPLICATE_TRANSMISSION, "reference_used")
@@ -89,9 +89,9 @@ def _authorize(book: Book, state: State, verified: VerifiedRequest, now: datetim
         hold_outcome=rules.check(state, hold),
     )
     found = refusals(verified, case)
-    pin_events = _pin_tries(case, found)
+    card_events = _card_events(case, found)
     if found:
-        return _declined(asked, found, pin_events)
+        return _declined(asked, found, card_events)
     approved = replace(
         asked,
         amount_minor=asked.requested_minor,
@@ -103,7 +103,7 @@ def _authorize(book: Book, state: State, verified: VerifiedRequest, now: datetim
     )
     placed = RefundApproved(subject=approved) if is_refund else HoldPlaced(subject=approved)
     return Decision(
-        events=(*pin_events, placed),
+        events=(*card_events, placed),
         postings=hold,
         answer=_answer(approved, ResponseCode.APPROVED, []),
     )
@@ -158,6 +158,22 @@ def _answer(authorization: Authorization, code: ResponseCode, found: Sequence[Re
     if authorization.approval_code is not None:
         facts["approval_code"] = authorization.approval_code
     return Answer(code.value, tuple(refusal.reason for refusal in found), facts)
+
+
+def _card_events(case: Case, found: Sequence[Refusal]) -> tuple[Event, ...]:
+    """What the request does to the card: PIN tries, then what its first approved purchase means for a card of limited
+    use."""
+    events = _pin_tries(case, found)
+    if found or case.verified.request.transaction_type == REFUND:
+        return events
+    card = case.card if not events else events[-1].subject
+    assert isinstance(card, Card)
+    if card.use is CardUse.SINGLE:
+        used = replace(card, state=CardState.CLOSED, state_reason=StateReason.USED)
+        return (*events, CardStateChanged(subject=used, reasons=(StateReason.USED,)))
+    if card.use is CardUse.MERCHANT and card.merchant_id is None:
+        return (*events, CardTied(subject=replace(card, merchant_id=case.verified.request.merchant_id)))
+    return events
 
 
 def _pin_tries(case: Case, found: Sequence[Refusal]) -> tuple[Event, ...]:

@@ -17,7 +17,7 @@ from engine.ledger.chart import INTERCHANGE_INCOME, NETWORK_PAYABLE, ROUNDING, S
 from engine.vocabulary.identifiers import Secret
 from engine.vocabulary.settlement import BankStatement, SettlementReport, StatementLine
 from issuer.bank import issuer_stages
-from issuer.cards.model import BlockCard, CardState
+from issuer.cards.model import CardState, ChangeCardState, StateReason
 from tests.issuer.conftest import OpenBank
 from tests.issuer.world import Bank
 from tests.world import processor_of
@@ -53,7 +53,7 @@ def test_a_card_that_is_issued_and_used_within_one_batch(bank: Bank) -> None:
     approved, declined = bank.processor.execute([first, second])
     assert approved is not None and approved.code == "00"
     assert declined is not None and (declined.code, declined.reasons) == ("51", ("funds",))
-    block = BlockCard(card_id=ada.card_id, new_state=CardState.BLOCKED)
+    block = ChangeCardState(card_id=ada.card_id, new_state=CardState.BLOCKED, reason=StateReason.FRAUD_SUSPECTED)
     freeze = ChangeCustomerState(customer_id=ada.customer_id, new_state=CustomerState.FROZEN, reference="1")
     answers = bank.processor.execute([block, freeze, bank.request(ada, 1)])
     assert answers[-1] is not None and answers[-1].reasons == ("card_blocked", "customer_not_active")

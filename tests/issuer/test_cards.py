@@ -1,4 +1,4 @@
-"""Card numbers, stripes, issuing and blocking: the rules on a plain state."""
+"""Card numbers, stripes and issuing: the rules on a plain state."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engine.vocabulary.errors import FormatError
 from engine.vocabulary.identifiers import Pan, Secret, luhn_valid
 from engine.vocabulary.keys import fingerprint_material, key_of
 from issuer.cards.decide import decide
-from issuer.cards.model import KEYS, BlockCard, Card, CardState, IssueCard, PersonalisedCard
+from issuer.cards.model import KEYS, Card, CardState, CardUse, IssueCard, PersonalisedCard
 from issuer.cards.numbers import Track2, card_number, read_track_2
 from tests.issuer.purse import BOOK, NOW, PAN, TOKEN, UNKNOWN_TOKEN, Purse, other_pan
 
@@ -65,7 +65,10 @@ def ordered(purse: Purse, **changes: Any) -> PersonalisedCard:
         sequence=2,
         pin=Secret("1234"),
     )
-    return PersonalisedCard(request=replace(request, **changes), card_token=UNKNOWN_TOKEN, pvki="1", pvv="4321")
+    request = replace(request, **changes)
+    return PersonalisedCard(
+        request=request, pan=request.pan, card_token=UNKNOWN_TOKEN, expiry=request.expiry, pvki="1", pvv="4321"
+    )
 
 
 def test_a_card_is_issued() -> None:
@@ -87,6 +90,8 @@ def test_a_card_is_issued() -> None:
         ({"pan": Pan("4000010000000075")}, "card_number_malformed"),
         ({"expiry": "2913"}, "expiry_malformed"),
         ({"expiry": "01/29"}, "expiry_malformed"),
+        ({"merchant_id": "M00000000000001"}, "merchant_malformed"),
+        ({"use": CardUse.MERCHANT, "merchant_id": ""}, "merchant_malformed"),
     ],
 )
 def test_issuing_is_refused_in_words(changes: dict[str, Any], reason: str) -> None:
@@ -109,27 +114,9 @@ def test_a_number_is_issued_once_a_pin_must_be_one_and_a_frozen_customer_gets_no
     assert answer is not None and answer.reasons == ("customer_not_active",)
 
 
-def test_a_card_is_blocked_unblocked_and_lost_for_good() -> None:
-    purse = Purse()
-
-    def changed(new_state: CardState) -> str:
-        request = BlockCard(card_id=purse.card.id, new_state=new_state)
-        answer = purse.take(decide(BOOK, purse.state, request, NOW)).answer
-        assert answer is not None
-        return answer.code if answer.code == "changed" else answer.reasons[0]
-
-    assert [changed(state) for state in (CardState.BLOCKED, CardState.ACTIVE, CardState.LOST, CardState.LOST)] == [
-        "changed"
-    ] * 4
-    assert changed(CardState.ACTIVE) == "card_state_final"
-    assert purse.card.state is CardState.LOST
-    nobody = BlockCard(card_id=UNKNOWN_TOKEN, new_state=CardState.BLOCKED)
-    answer = decide(BOOK, purse.state, nobody, NOW).answer
-    assert answer is not None and answer.reasons == ("card_unknown",)
-
-
 def test_the_key_of_an_order_does_not_depend_on_the_card_number_its_fingerprint_does() -> None:
     order = ordered(Purse()).request
+    assert isinstance(order, IssueCard)
     other = replace(order, pan=PAN)
     rule = KEYS[IssueCard]
     assert key_of(rule, order) == key_of(rule, other)

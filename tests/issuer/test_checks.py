@@ -13,7 +13,7 @@ from engine.vocabulary.messages import AuthorizationRequest
 from engine.vocabulary.money import Money
 from issuer.authorization.checks import expired
 from issuer.authorization.model import AuthorizationState, PinCheck
-from issuer.cards.model import CardState
+from issuer.cards.model import CardState, CardUse
 from tests.issuer.purse import OPENING_MINOR, REQUEST, UNKNOWN_TOKEN, Purse
 
 NOW = datetime(2026, 3, 3, 12, 0, tzinfo=UTC)
@@ -34,6 +34,9 @@ ALONE: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any], str, str]] = [
     ({"state": CardState.LOST}, {}, {}, "41", "card_lost"),
     ({"state": CardState.STOLEN}, {}, {}, "43", "card_stolen"),
     ({"state": CardState.BLOCKED}, {}, {}, "62", "card_blocked"),
+    ({"state": CardState.FROZEN}, {}, {}, "62", "card_frozen"),
+    ({"state": CardState.ORDERED}, {}, {}, "62", "card_not_activated"),
+    ({"use": CardUse.MERCHANT, "merchant_id": "M00000000000002"}, {}, {}, "57", "merchant_differs"),
     ({"expiry": "2602"}, {"expiry": "2602"}, {}, "54", "card_expired"),
     ({}, {"expiry": "2811"}, {}, "54", "expiry_differs"),
     ({}, {}, {"cvv": False}, "82", "cvv_wrong"),

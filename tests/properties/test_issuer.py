@@ -19,7 +19,7 @@ from engine.vocabulary.decision import Answer
 from engine.vocabulary.messages import AuthorizationRequest
 from issuer.authorization.model import ReleaseExpiredHold
 from issuer.bank import issuer_stages
-from issuer.cards.model import BlockCard, CardState
+from issuer.cards.model import CardState, ChangeCardState, StateReason
 from tests.issuer.world import Bank
 from tests.properties.conftest import Twins
 from tests.properties.facts import facts, forget, tables_that_differ
@@ -103,7 +103,7 @@ class Play:
                     yield self._expiry(request)
                 case "close card":
                     state = CardState.CLOSED if word == "final" else CardState.BLOCKED
-                    yield BlockCard(card_id=holder.card_id, new_state=state)
+                    yield ChangeCardState(card_id=holder.card_id, new_state=state, reason=StateReason.FRAUD_SUSPECTED)
                 case _:
                     code = "200000" if kind == "refund" else "000000"
                     yield self.bank.presentment(

@@ -29,11 +29,13 @@ def upgrade() -> None:
     op.drop_column("pans", "lookup_hash")
     op.create_table(
         "vault_accesses",
+        sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("action", sa.Text(), nullable=False),
         sa.Column("token", sa.Uuid(), nullable=True),
         sa.Column("actor", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("granted", sa.Boolean(), nullable=False),
         sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("vault_accesses_pkey")),
     )
     op.create_index("vault_accesses_by_token", "vault_accesses", ["token", "occurred_at"], unique=False)
