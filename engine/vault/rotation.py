@@ -8,7 +8,7 @@ may be stopped anywhere and asked for again: states of keys and rows say what is
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Protocol
 from uuid import UUID
 
@@ -41,7 +41,7 @@ class Custody(Protocol):
         ...
 
 
-def rotate_encryption(engine: Engine, hsm: Hsm, custody: Custody, batch: int = BATCH) -> Iterator[str]:
+def rotate_encryption(engine: Engine, hsm: Hsm, custody: Custody, batch: int = BATCH) -> Generator[str, None, None]:
     """A new key for card numbers at rest, every one of which is sealed anew. Tells its progress in sentences."""
     usage = KeyUsage.PAN_ENCRYPTION
     yield _begun(custody, usage)
@@ -62,7 +62,7 @@ def rotate_encryption(engine: Engine, hsm: Hsm, custody: Custody, batch: int = B
     yield from _forgotten(custody, usage)
 
 
-def rotate_lookup(engine: Engine, hsm: Hsm, custody: Custody, batch: int = BATCH) -> Iterator[str]:
+def rotate_lookup(engine: Engine, hsm: Hsm, custody: Custody, batch: int = BATCH) -> Generator[str, None, None]:
     """A new key to find card numbers by. While both are held either finds each, and new ones are stored under both."""
     usage = KeyUsage.PAN_LOOKUP
     yield _begun(custody, usage)

@@ -79,10 +79,9 @@ def _issue(book: Book, state: State, personalised: PersonalisedCard, now: dateti
     if personalised.refusal:
         return _refused(personalised.refusal)
     customer = state.get(Customer, request.customer_id)
-    account_id = request.account_id if isinstance(request, IssueCard) else customer and customer.account_id
-    account = state.get(Account, account_id)
     if customer is None:
         return _refused("customer_unknown")
+    account = state.get(Account, request.account_id if isinstance(request, IssueCard) else customer.account_id)
     if customer.state is not CustomerState.ACTIVE:
         return _refused("customer_not_active")
     if account is None or account.owner_id != customer.id or account.held_id is None:

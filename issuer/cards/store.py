@@ -104,7 +104,7 @@ def load(book: Book, connection: Connection, prepared: Sequence[PreparedCardRequ
         found |= {one.id: one for one in product_rows.read(connection, ranges, by="account_range")}
         for product in product_rows.lock(connection, sorted(found)):
             state.put(product)
-    load_customers(connection, {one for one in customers if one is not None}, state)
+    load_customers(connection, customers, state)
     ordering = [one.request.customer_id for one in personalised if isinstance(one.request, OrderCard)]
     return accounts | {one.account_id for one in read_customers(connection, sorted(set(ordering)))}
 

@@ -268,13 +268,13 @@ def test_a_single_use_card_is_closed_by_its_first_approval_and_not_by_a_decline_
     purse = Purse(use=CardUse.SINGLE)
     purse.ask(replace(REQUEST, stan="000007", network_reference="S00000000000007"), cvv=False)
     purse.ask(replace(REQUEST, stan="000008", network_reference="S00000000000008", processing_code="200000"))
-    assert purse.card.state is CardState.ACTIVE
+    assert (purse.card.state, purse.card.state_reason) == (CardState.ACTIVE, StateReason.ISSUED)
     assert (answer := purse.ask().answer) is not None and answer.code == "00"
     assert (purse.card.state, purse.card.state_reason) == (CardState.CLOSED, StateReason.USED)
     second = purse.ask(replace(REQUEST, stan="000009", network_reference="S00000000000009")).answer
     assert second is not None and (second.code, second.reasons) == ("14", ("card_closed",))
     purse.reverse()
-    assert purse.card.state is CardState.CLOSED, "reversed or not, it was used"
+    assert purse.card.state_reason is StateReason.USED, "reversed or not, it was used"
 
 
 def test_a_merchant_locked_card_belongs_to_the_first_merchant_that_it_is_approved_at() -> None:

@@ -7,7 +7,7 @@ process that starts afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from itertools import count
@@ -32,7 +32,7 @@ NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 PANS = [Pan(f"40000100{number:08d}") for number in range(240)]
 _numbers = count(1)
 
-Rotate = Callable[..., Iterator[str]]
+Rotate = Callable[..., Generator[str, None, None]]
 BOTH: tuple[Rotate, ...] = (rotate_encryption, rotate_lookup)
 
 
@@ -50,7 +50,7 @@ class Installation:
     def process(self) -> Vault:
         return Vault(self.hsm(), self.engine.connect)
 
-    def rotation(self, rotate: Rotate, batch: int = 50) -> Iterator[str]:
+    def rotation(self, rotate: Rotate, batch: int = 50) -> Generator[str, None, None]:
         hsm = self.hsm()
         return rotate(self.engine, hsm, hsm.custody, batch)
 
