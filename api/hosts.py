@@ -168,7 +168,9 @@ class Standing:
         )
         self._writers[name] = loop.run_in_executor(self._threads, seat.processor.serve)
         if duty.host is not None:
-            place = Place(duty.institution, seat.processor, self.clock, self._wires, self._system.settings)
+            place = Place(
+                duty.institution, seat.processor, self.clock, self._wires, self._system.settings, seat.keys(self._wires)
+            )
             self.hosts[name] = seat.outward.host = host = duty.host(place)
             await host.start()
 

@@ -27,6 +27,7 @@ from engine.runtime.jobs import Job
 from engine.runtime.stage import Stage
 from engine.vocabulary.decision import Message
 from gateways.clearing_files import ClearingFiles
+from gateways.iso8583.key_exchange import KeyExchange
 from gateways.iso8583.wires import Wires
 from gateways.member import MemberEnd
 from gateways.pos import PosHost
@@ -76,13 +77,15 @@ class Host(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a host stands: its institution and door, the clock, the process's wires, the addresses in the settings."""
+    """Where a host stands: its institution and door, the clock, the process's wires, the addresses in the settings, and
+    the keys that may be exchanged over its links (None: none)."""
 
     institution: Institution
     door: Door
     clock: Clock
     wires: Wires
     settings: Settings
+    keys: KeyExchange | None = None
 
 
 Reachable = Callable[[str], bool]
@@ -115,6 +118,8 @@ class MemberHost:
             port=place.settings.network_port,
             clock=place.clock,
             wires=place.wires,
+            network_id=NETWORK_ID,
+            keys=place.keys,
         )
 
     async def start(self) -> None:

@@ -26,7 +26,7 @@ from engine.database.connections import Database, DatabaseUnavailable, SchemaOut
 from engine.database.institutions import Institution, list_institutions, open_institution, read_opened_at
 from engine.database.schema import check, upgrade, upgrade_public
 from engine.database.server import EmbeddedServer
-from engine.ports import Activity, Clock
+from engine.ports import Activity, Clock, KeyRefused, pair_name
 from engine.processor import HandOver, Processor
 from engine.runtime.files import Files, hand_over
 from engine.runtime.jobs import Scheduler
@@ -34,6 +34,8 @@ from engine.vault.key_blocks import KeyBlocks
 from engine.vocabulary.decision import Message
 from engine.vocabulary.errors import BezantError
 from engine.vocabulary.files import Outgoing
+from gateways.iso8583.key_exchange import KeyExchange
+from gateways.iso8583.wires import Wires
 
 log = structlog.get_logger(__name__)
 
@@ -90,6 +92,18 @@ class Seat:
     scheduler: Scheduler
     files: Files
     outward: Outward
+    names: Mapping[str, str]
+    """Institutions by member id."""
+
+    def keys(self, wires: Wires) -> KeyExchange:
+        """The keys that it shares with others, to be exchanged over links. An unknown member id: `KeyRefused`."""
+
+        def pair_with(member_id: str) -> str:
+            if member_id not in self.names:
+                raise KeyRefused("no key is shared with an institution that is not open")
+            return pair_name(self.institution.name, self.names[member_id])
+
+        return KeyExchange(self.processor.outside.hsm, pair_with, wires)
 
 
 class System:
@@ -229,10 +243,11 @@ class System:
         """
         role = self.role_of(institution)
         files = self.files_of(institution)
-        outward = Outward(files, {one.member_id: self.files_of(one) for one in self.institutions()})
+        institutions = self.institutions()
+        outward = Outward(files, {one.member_id: self.files_of(one) for one in institutions})
         engine = self.database.institution(institution.name)
         hsm = self.hsm(institution)
-        require_keys(hsm, institution, next((one for one in self.institutions() if one.role == "network"), None))
+        require_keys(hsm, institution, next((one for one in institutions if one.role == "network"), None))
         processor = Processor(
             institution=institution,
             stages=role.stages(institution, outward.reachable),
@@ -251,7 +266,8 @@ class System:
             files=files,
             since=read_opened_at(self.database, institution.name) if since is None else since,
         )
-        return Seat(institution, role, processor, scheduler, files, outward)
+        names = {one.member_id: one.name for one in institutions}
+        return Seat(institution, role, processor, scheduler, files, outward, names)
 
 
 def role_secret(settings: Settings) -> bytes:

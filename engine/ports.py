@@ -11,13 +11,25 @@ from pathlib import Path
 from typing import Any, Protocol
 from uuid import UUID
 
-from engine.crypto.door import Hsm
+from engine.crypto.door import Hsm, KeyRefused, KeyUsage, pair_name
 from engine.vocabulary.decision import Answer, Message
 from engine.vocabulary.files import FileTotals
 from engine.vocabulary.messages import Presentment
 from engine.vocabulary.settlement import D, SettlementDocument
 
-__all__ = ["Activity", "ClearingFormat", "Clock", "Door", "Hsm", "Network", "NoActivity", "SettlementFormat"]
+__all__ = [
+    "Activity",
+    "ClearingFormat",
+    "Clock",
+    "Door",
+    "Hsm",
+    "KeyRefused",
+    "KeyUsage",
+    "Network",
+    "NoActivity",
+    "SettlementFormat",
+    "pair_name",
+]
 
 
 class Clock(Protocol):

@@ -18,6 +18,7 @@ from engine.vocabulary.messages import AuthorizationRequest, AuthorizationRespon
 from gateways.iso8583.codec import Fields
 from gateways.iso8583.dialling import Dialler
 from gateways.iso8583.hosting import serve_request
+from gateways.iso8583.key_exchange import KeyExchange
 from gateways.iso8583.links import Link
 from gateways.iso8583.messages import from_fields, to_fields
 from gateways.iso8583.session import ECHO_AFTER, MemberSession, Session
@@ -40,12 +41,17 @@ class MemberEnd:
         clock: Clock,
         wires: Wires,
         echo_after: timedelta | None = ECHO_AFTER,
+        network_id: str = "",
+        keys: KeyExchange | None = None,
     ) -> None:
+        """`network_id` is whom `keys` are shared with."""
         self._door = door
         self._member_id = member_id
         self._clock = clock
         self._wires = wires
         self._echo_after = echo_after
+        self._network_id = network_id
+        self._keys = keys
         self._session: Session | None = None
         self._dialler = Dialler(host, port, self._met, clock=clock, wires=wires, name="network")
 
@@ -79,6 +85,8 @@ class MemberEnd:
             wires=self._wires,
             member_id=self._member_id,
             echo_after=self._echo_after,
+            keys=self._keys,
+            peer_id=self._network_id,
         )
         return session
 

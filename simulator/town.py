@@ -139,7 +139,7 @@ class Town:
 
     def _place(self, name: str, settings: Settings) -> Place:
         seat = self.seats[name]
-        return Place(seat.institution, seat.processor, self.clock, self.wires, settings)
+        return Place(seat.institution, seat.processor, self.clock, self.wires, settings, seat.keys(self.wires))
 
     async def _open_shops(self, faults: FaultPlan, observer: Observer) -> None:
         acquirer = self.hosts[OUR_ACQUIRER]

@@ -1,6 +1,8 @@
-"""Network management on a member's link (0800/0810): sign-on, sign-off, echo; and no financial traffic before sign-on.
+"""Network management on a member's link (0800/0810): sign-on, sign-off, echo, key exchange, cutover; and no financial
+traffic before sign-on.
 
-DE 70 says what is asked: 001 sign-on, 002 sign-off, 301 echo; DE 33 who asks. The member dials, signs on and echoes
+DE 70 says what is asked: 001 sign-on, 002 sign-off, 101 and 102 a new key, 201 cutover (DE 15: the settlement date that
+begins), 301 echo; DE 33 who asks. The member dials, signs on and echoes
 when the line is idle; the network answers, and its `Roster` knows who is signed on, on which links (a member may have
 several; it can be reached while one is).
 
@@ -18,12 +20,13 @@ from typing import Final
 
 import structlog
 
-from engine.ports import Clock
+from engine.ports import Clock, KeyUsage
 from engine.vocabulary.errors import FormatError
 from engine.vocabulary.messages import NetworkManagementRequest
 from engine.vocabulary.responses import ResponseCode
 from gateways.iso8583.alarms import Alarm
 from gateways.iso8583.codec import Fields, decode, encode
+from gateways.iso8583.key_exchange import KEY_CHANGES, KeyExchange
 from gateways.iso8583.links import Link
 from gateways.iso8583.matching import MANAGEMENT_KEY, PendingReplies
 from gateways.iso8583.messages import from_fields, to_fields
@@ -35,6 +38,7 @@ log = structlog.get_logger(__name__)
 
 SIGN_ON: Final = "001"
 SIGN_OFF: Final = "002"
+CUTOVER: Final = "201"
 ECHO: Final = "301"
 
 REPLY_TIMEOUT: Final = timedelta(seconds=10)
@@ -56,21 +60,29 @@ class Session:
         member_id: str = "",
         echo_after: timedelta | None = None,
         on_state: Callable[[Session], None] = lambda session: None,
+        keys: KeyExchange | None = None,
+        peer_id: str = "",
+        on_cutover: Callable[[str], None] = lambda settlement_date: None,
     ) -> None:
         """`on_message` gets each financial message while signed on; a `FormatError` from it is answered as a
         malformed message.
 
         `echo_after` of silence an echo is sent, and the link closed if nothing answers it; None sends none.
-        `on_state` is called after each change of `signed_on`.
+        `on_state` is called after each change of `signed_on`. Without `keys`, which are those shared with
+        `peer_id` (the network) or with the member that signs on, none are exchanged. `on_cutover` gets
+        DE 15 (MMDD) when the other side begins a new settlement date.
         """
         self.link = link
         self.member_id = member_id
+        self.peer_id = peer_id
         self.signed_on = False
         self._specification = specification
         self._on_message = on_message
         self._clock = clock
         self._wires = wires
         self._on_state = on_state
+        self._keys = keys
+        self._on_cutover = on_cutover
         self._echo_after = echo_after
         self._idle: Alarm | None = None
         self._stan = 0
@@ -110,14 +122,73 @@ class Session:
             return
         request = from_fields(fields, now=self._clock.now())
         assert isinstance(request, NetworkManagementRequest)
-        self.send(reply_to(fields, self._answer(request)))
+        if request.information_code in KEY_CHANGES and self._keys is not None and self.signed_on:
+            self._take_key(fields, self._keys)
+        elif request.information_code == CUTOVER and self.signed_on:
+            self._cut_over(fields)
+        else:
+            self.send(reply_to(fields, self._answer(request)))
+
+    def change_key(self, usage: KeyUsage, done: Callable[[], None] = lambda: None) -> None:
+        """Give the other side a new key; `done` when both hold it. Silence, or the check value of another key, closes
+        the link.
+
+        A refusal (the zone master keys differ, say) is logged and leaves the old key in use.
+        """
+        keys = self._keys
+        assert keys is not None, "a session without keys exchanges none"
+
+        def proposed(said: Fields) -> None:
+            self._request(
+                said["70"],
+                lambda reply: keys.confirm(self._other, said, reply, done, self.link.close),
+                extra=said,
+                on_refusal=lambda reply: log.warning(
+                    "the other side refuses a new key", peer=self.link.peer, usage=usage.value, answer=reply.get("39")
+                ),
+            )
+
+        def refused(why: str) -> None:
+            log.warning("no new key", peer=self.link.peer, usage=usage.value, reason=why)
+
+        keys.propose(self._other, usage, proposed, refused)
+
+    def cut_over(self, settlement_date: str) -> None:
+        """Tell the other side that this settlement date (MMDD) has begun."""
+        self._request(CUTOVER, lambda reply: None, extra={"15": settlement_date})
+
+    @property
+    def _other(self) -> str:
+        """Who is at the other end: the network for a member, the member that signed on for the network."""
+        return self.peer_id or self.member_id
+
+    def _take_key(self, fields: Fields, keys: KeyExchange) -> None:
+        def reply(response_code: ResponseCode, check_value: str) -> None:
+            self.send(reply_to(fields, response_code) | ({"48": check_value} if check_value else {}))
+
+        keys.take(self._other, fields, reply)
+
+    def _cut_over(self, fields: Fields) -> None:
+        if "15" not in fields:
+            raise FormatError("DE 15", "is missing")
+        log.info("cutover", peer=self.link.peer, settlement_date=fields["15"])
+        self._on_cutover(fields["15"])
+        self.send(reply_to(fields, ResponseCode.APPROVED))
 
     def _answer(self, request: NetworkManagementRequest) -> ResponseCode:
         """DE 39 for a request of the other side."""
         return ResponseCode.APPROVED if request.information_code == ECHO else ResponseCode.INVALID_TRANSACTION
 
-    def _request(self, information_code: str, on_approval: Callable[[], None]) -> None:
-        """Ask the other side; its refusal or silence closes the link, and whoever dialled dials again."""
+    def _request(
+        self,
+        information_code: str,
+        on_approval: Callable[[Fields], None],
+        *,
+        extra: Fields | None = None,
+        on_refusal: Callable[[Fields], None] | None = None,
+    ) -> None:
+        """Ask the other side; its silence closes the link, as does its refusal unless somebody wants to hear of it, and
+        whoever dialled dials again. `extra` elements go with the request."""
         self._stan = self._stan % _MAX_STAN + 1
         request = to_fields(
             NetworkManagementRequest(
@@ -126,11 +197,13 @@ class Session:
                 information_code=information_code,
                 member_id=self.member_id,
             )
-        )
+        ) | (extra or {})
 
         def answered(reply: Fields) -> None:
             if reply.get("39") == ResponseCode.APPROVED:
-                on_approval()
+                on_approval(reply)
+            elif on_refusal is not None:
+                on_refusal(reply)
             else:
                 self.link.close(f"it answered DE 70 {information_code} with DE 39 {reply.get('39', 'missing')}")
 
@@ -165,7 +238,7 @@ class Session:
         if self._clock.now() - self.link.counters.last_seen < self._echo_after:
             self._watch()
         else:
-            self._request(ECHO, self._watch)
+            self._request(ECHO, lambda reply: self._watch())
 
 
 class MemberSession(Session):
@@ -182,6 +255,9 @@ class MemberSession(Session):
         member_id: str,
         echo_after: timedelta | None = ECHO_AFTER,
         on_state: Callable[[Session], None] = lambda session: None,
+        keys: KeyExchange | None = None,
+        peer_id: str = "",
+        on_cutover: Callable[[str], None] = lambda settlement_date: None,
     ) -> None:
         super().__init__(
             link,
@@ -192,16 +268,19 @@ class MemberSession(Session):
             member_id=member_id,
             echo_after=echo_after,
             on_state=on_state,
+            keys=keys,
+            peer_id=peer_id,
+            on_cutover=on_cutover,
         )
         self.sign_on()
 
     def sign_on(self) -> None:
         """Ask the network to take financial traffic from this link and send it some."""
-        self._request(SIGN_ON, lambda: self._become(signed_on=True))
+        self._request(SIGN_ON, lambda reply: self._become(signed_on=True))
 
     def sign_off(self) -> None:
         """Ask the network to send no more. What is in flight is still answered; the link stays up."""
-        self._request(SIGN_OFF, lambda: self._become(signed_on=False))
+        self._request(SIGN_OFF, lambda reply: self._become(signed_on=False))
 
 
 class Roster:
@@ -247,13 +326,21 @@ class NetworkSession(Session):
         roster: Roster,
         echo_after: timedelta | None = None,
         on_state: Callable[[Session], None] = lambda session: None,
+        keys: KeyExchange | None = None,
     ) -> None:
         def changed(session: Session) -> None:
             roster.note(session)
             on_state(session)
 
         super().__init__(
-            link, specification, on_message, clock=clock, wires=wires, echo_after=echo_after, on_state=changed
+            link,
+            specification,
+            on_message,
+            clock=clock,
+            wires=wires,
+            echo_after=echo_after,
+            on_state=changed,
+            keys=keys,
         )
         self._roster = roster
 

@@ -44,6 +44,7 @@ class NetworkHost:
         self._door = place.door
         self._clock = place.clock
         self._wires = place.wires
+        self._keys = place.keys
         self._faults = faults or NoFaults()
         self._names: dict[str, str] = {}
         self._late: set[Alarm] = set()
@@ -89,7 +90,15 @@ class NetworkHost:
             log.info("message lost: not signed on", member=member_id, message_type=fields["t"])
 
     def _met(self, link: Link) -> NetworkSession:
-        return NetworkSession(link, SIMNET, self._on_message, clock=self._clock, wires=self._wires, roster=self._roster)
+        return NetworkSession(
+            link,
+            SIMNET,
+            self._on_message,
+            clock=self._clock,
+            wires=self._wires,
+            roster=self._roster,
+            keys=self._keys,
+        )
 
     def _on_message(self, session: Session, fields: Fields) -> None:
         message = from_fields(fields, now=self._clock.now())
