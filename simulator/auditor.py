@@ -21,7 +21,7 @@ from engine.vocabulary.responses import ResponseCode
 from simulator.day import DAY, Day, PlannedPayment, PlannedTransfer, Scenario
 from simulator.faults import Action, Fate, FaultKind, FaultPlan, Injected, Wire
 from simulator.population import ACCOUNT_RANGES, CardState, Population
-from simulator.terminals import PATIENCE, Entry, Reply, TerminalRequest, reference_of
+from simulator.terminals import BY_STRIPE, PATIENCE, Entry, Reply, TerminalRequest, reference_of
 
 _STATE_CODES: Final = {CardState.LOST: "41", CardState.STOLEN: "43", CardState.BLOCKED: "62", CardState.EXPIRED: "54"}
 _PIN_TRIES: Final = 3
@@ -225,8 +225,8 @@ class Auditor:
             return {"14"}
         if card.state in _STATE_CODES:
             return {_STATE_CODES[card.state]}
-        wrong_value = {Scenario.WRONG_CVV: Entry.STRIPE, Scenario.WRONG_CVV2: Entry.ONLINE}.get(planned.scenario)
-        if wrong_value is story.entry:
+        wrong_value = {Scenario.WRONG_CVV: BY_STRIPE, Scenario.WRONG_CVV2: {Entry.ONLINE}}
+        if story.entry in wrong_value.get(planned.scenario, ()):
             return {"82"}
         if request.pin_block is not None:
             tries = self._pin_tries.get(card.pan.clear, _PIN_TRIES)

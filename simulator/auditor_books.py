@@ -121,7 +121,7 @@ def _discount(story: Story, amount: int) -> int:
 def _interchange(story: Story, amount: int) -> Decimal:
     mcc = story.planned.shop.mcc
     group = next((name for name, codes in _GROUPS.items() if mcc in codes), "general")
-    credit, remote = story.planned.person.bank in _CREDIT_BANKS, story.entry is not Entry.STRIPE
+    credit, remote = story.planned.person.bank in _CREDIT_BANKS, story.entry in (Entry.MANUAL, Entry.ONLINE)
     return _rate(_TARIFF[group][2 * credit + remote], amount)
 
 

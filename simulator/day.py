@@ -112,6 +112,8 @@ class PlannedPayment:
     """Which of the person's cards."""
     amount_minor: int
     with_pin: bool
+    draw: int = 0
+    """0 to 99: how the card comes into the terminal, where that is open."""
     then_at: datetime | None = None
     then_minor: int | None = None
 
@@ -141,7 +143,10 @@ def plan(chance: Chance, population: Population, payments: int, level: Level) ->
     """The day of a seed, with so many card payments. `level` says how much goes wrong on the wires."""
     instants = _instants(payments)
     return Day(
-        payments=tuple(_payments(chance.stream("payments"), population, payments, instants)),
+        payments=tuple(
+            replace(one, draw=chance.below(f"entry/{one.key}", 100))
+            for one in _payments(chance.stream("payments"), population, payments, instants)
+        ),
         transfers=tuple(_transfers(chance.stream("transfers"), population)),
         silences=_silences(chance.stream("silences"), level),
     )

@@ -7,13 +7,37 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from engine.crypto.door.keys import KeyName, KeyUsage
+from engine.crypto.emv_cryptograms import card_master_key
+from engine.crypto.keys import key_of_test_world
 from engine.ports import Hsm
+from engine.vocabulary.emv import CryptogramVersion
 from engine.vocabulary.identifiers import Pan, Secret
+from simulator.chip.card import SoftCard
+from simulator.chip.cryptograms import KEY_INDEX
+from simulator.chip.personalisation import ChipKeys, Personalisation, make_chip
 from simulator.population import SERVICE_CODE, CardPlan
 
-CVV2_SERVICE_CODE = "000"
-"""What a CVV2 is computed with, in place of the stripe's service code."""
+CVV2_SERVICE_CODE, ICVV_SERVICE_CODE = "000", "999"
+"""What a CVV2 and a chip's CVV are computed with, in place of the stripe's service code."""
 PVKI = "1"
+SEQUENCE_NUMBER = "01"
+"""PAN sequence number (EMV tag 5F34) of every first card."""
+VERSIONS = {
+    "bank": CryptogramVersion.CVN_18,
+    "northbank": CryptogramVersion.CVN_22,
+    "southbank": CryptogramVersion.CVN_10,
+}
+"""How each bank's chips make their cryptograms."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChipSecrets:
+    """What a chip holds beside what is on the plastic: its keys, how it uses them, and its copy's CVV."""
+
+    version: CryptogramVersion
+    keys: ChipKeys
+    icvv: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,20 +50,44 @@ class Plastic:
     pvv: str = field(repr=False)
     cvv: str = field(repr=False)
     cvv2: str = field(repr=False)
+    chip_secrets: ChipSecrets | None = field(default=None, repr=False)
+    """None for a card without chip."""
 
     @property
     def track2(self) -> Secret:
         """Track 2 (ISO/IEC 7813): PAN, expiry, service code, then PVKI, PVV and CVV as discretionary digits."""
         return Secret(f"{self.pan.clear}={self.expiry}{SERVICE_CODE}{PVKI}{self.pvv}{self.cvv}")
 
+    def soft_card(self) -> SoftCard:
+        """Its chip, as it leaves the factory. There is one: who makes it keeps it, for it counts."""
+        assert self.chip_secrets is not None, "the card has a chip"
+        held = self.chip_secrets
+        return SoftCard(
+            make_chip(
+                Personalisation(
+                    pan=self.pan,
+                    expiry=self.expiry,
+                    track2=Secret(f"{self.pan.clear}={self.expiry}{SERVICE_CODE}{PVKI}{self.pvv}{held.icvv}"),
+                    keys=held.keys,
+                    sequence_number=SEQUENCE_NUMBER,
+                    version=held.version,
+                    pin=self.pin,
+                )
+            )
+        )
+
     def counterfeit(self) -> Plastic:
-        """A copy by somebody who did not know the CVVs."""
-        return replace(self, cvv=_next(self.cvv), cvv2=_next(self.cvv2))
+        """A copy by somebody who did not know the CVVs, and could not copy the chip."""
+        return replace(self, cvv=_next(self.cvv), cvv2=_next(self.cvv2), chip_secrets=None)
 
 
-def personalise(hsm: Hsm, card: CardPlan) -> Plastic:
-    """The plastic of a planned card, made at its issuer's HSM."""
+def personalise(hsm: Hsm, card: CardPlan, bank: str, master_key: bytes) -> Plastic:
+    """The plastic of a planned card, made at its issuer's HSM; its chip's keys are those of the test world.
+
+    `KeyRefused` unless the master key is a test key.
+    """
     return Plastic(
+        chip_secrets=_chip_secrets(hsm, card, bank, master_key),
         pan=card.pan,
         expiry=card.expiry,
         pin=card.pin,
@@ -47,6 +95,17 @@ def personalise(hsm: Hsm, card: CardPlan) -> Plastic:
         cvv=hsm.make_cvv(card.pan, card.expiry, SERVICE_CODE),
         cvv2=hsm.make_cvv(card.pan, card.expiry, CVV2_SERVICE_CODE),
     )
+
+
+def _chip_secrets(hsm: Hsm, card: CardPlan, bank: str, master_key: bytes) -> ChipSecrets:
+    version = VERSIONS[bank]
+
+    def key(usage: KeyUsage) -> bytes:
+        issuers = key_of_test_world(master_key, KeyName(bank, usage, KEY_INDEX))
+        return card_master_key(version, issuers, card.pan.clear, SEQUENCE_NUMBER)
+
+    keys = ChipKeys(key(KeyUsage.CHIP_CRYPTOGRAM), key(KeyUsage.CHIP_INTEGRITY), key(KeyUsage.CHIP_CONFIDENTIALITY))
+    return ChipSecrets(version, keys, hsm.make_cvv(card.pan, card.expiry, ICVV_SERVICE_CODE))
 
 
 def other_pin(pin: str) -> str:

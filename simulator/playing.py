@@ -14,10 +14,12 @@ from issuer.cards.numbers import card_number
 from simulator.auditor import Auditor
 from simulator.day import BEGINS_AT, ENDS_AT, Day, PlannedPayment, PlannedTransfer, Scenario
 from simulator.faults import Fate, FaultPlan
+from simulator.kernel.setup import KernelSetup
 from simulator.people import People
 from simulator.plastic import Plastic, other_pin
 from simulator.population import ACCOUNT_RANGES, ASSET, UNKNOWN_RANGE, Kind, Population
 from simulator.terminals import (
+    BY_CHIP,
     Conversation,
     Entry,
     Presented,
@@ -37,6 +39,9 @@ _SLICE: Final = timedelta(hours=1)
 """World time between two looks at how far it is."""
 _FIRST_UNISSUED: Final = 1
 """Card numbers below 10,000 in a range are given to nobody (`population`)."""
+_BROKEN_CHIPS: Final = 4
+_TAPPED: Final = 65
+"""Of a hundred payments at counters: those whose chip does not answer, and (with them) those that would be tapped."""
 _KEPT: Final = 40
 """Purchases whose frames are kept, one of which is told."""
 
@@ -145,13 +150,32 @@ def conversation(town: Town, planned: PlannedPayment) -> Conversation:
 def _presented(town: Town, planned: PlannedPayment) -> Presented:
     card = planned.person.cards[planned.card]
     plastic = _in_hand(town.plastic(card.pan), planned)
-    entry = Entry.ONLINE if planned.shop.kind is Kind.ONLINE else Entry.STRIPE
-    if planned.scenario is Scenario.MANUAL:
-        entry = Entry.MANUAL
-    if not planned.with_pin or entry is not Entry.STRIPE:
-        return Presented(plastic=plastic, entry=entry)
+    entry = entry_of(planned, has_chip=plastic.chip_secrets is not None)
+    chip = town.chip(card.pan) if entry in BY_CHIP else None
+    if not planned.with_pin or entry in (Entry.MANUAL, Entry.ONLINE):
+        return Presented(plastic=plastic, entry=entry, chip=chip)
     pin = other_pin(plastic.pin) if planned.scenario is Scenario.WRONG_PIN else plastic.pin
-    return Presented(plastic=plastic, entry=entry, pin=pin)
+    return Presented(plastic=plastic, entry=entry, pin=pin, chip=chip)
+
+
+def entry_of(planned: PlannedPayment, *, has_chip: bool) -> Entry:
+    """How the card comes into the terminal: tapped where the amount allows it, else inserted; a few chips do not
+    answer, and old terminals know the stripe alone."""
+    if planned.shop.kind is Kind.ONLINE:
+        return Entry.ONLINE
+    if planned.scenario is Scenario.MANUAL:
+        return Entry.MANUAL
+    if not planned.shop.reads_chips:
+        return Entry.STRIPE
+    if not has_chip or planned.draw < _BROKEN_CHIPS:
+        return Entry.FALLBACK
+    limits = KernelSetup()
+    free = planned.amount_minor <= limits.contactless_free_minor
+    may_tap = free or (planned.with_pin and planned.amount_minor <= limits.contactless_limit_minor)
+    # A wrong PIN is only noticed where one is asked for.
+    if may_tap and planned.draw < _TAPPED and not (free and planned.scenario is Scenario.WRONG_PIN):
+        return Entry.CONTACTLESS
+    return Entry.CHIP
 
 
 def _in_hand(plastic: Plastic, planned: PlannedPayment) -> Plastic:
@@ -160,8 +184,9 @@ def _in_hand(plastic: Plastic, planned: PlannedPayment) -> Plastic:
         case Scenario.WRONG_CVV | Scenario.WRONG_CVV2:
             return plastic.counterfeit()
         case Scenario.UNKNOWN_CARD:
-            return replace(plastic, pan=card_number(ACCOUNT_RANGES[planned.person.bank], _FIRST_UNISSUED))
+            unissued = card_number(ACCOUNT_RANGES[planned.person.bank], _FIRST_UNISSUED)
+            return replace(plastic, pan=unissued, chip_secrets=None)
         case Scenario.UNKNOWN_RANGE:
-            return replace(plastic, pan=card_number(UNKNOWN_RANGE, _FIRST_UNISSUED))
+            return replace(plastic, pan=card_number(UNKNOWN_RANGE, _FIRST_UNISSUED), chip_secrets=None)
         case _:
             return plastic

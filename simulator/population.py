@@ -101,6 +101,8 @@ class Shop:
     fixed_minor: int
     typical_minor: tuple[int, int]
     """Least and most that a purchase here usually comes to."""
+    reads_chips: bool = True
+    """False for old terminals, which know the stripe alone."""
 
     @property
     def name_and_location(self) -> str:
@@ -147,6 +149,10 @@ _TRADES: Final = (
     ("Streaming", "4899", Kind.ONLINE, 1, 240, 20, (499, 1_999)),
     ("Electronics Direct", "5732", Kind.ONLINE, 1, 240, 20, (1_900, 39_000)),
 )
+
+
+_OLD_READERS: Final = "4121"
+"""The trade whose terminals have no chip reader yet: taxis."""
 
 
 def populate(chance: Chance, acquirer_id: str = "200001") -> Population:
@@ -210,4 +216,5 @@ def _shop(faker: Faker, number: int, acquirer_id: str) -> Shop:
         discount_bps=discount_bps,
         fixed_minor=fixed_minor,
         typical_minor=typical_minor,
+        reads_chips=mcc != _OLD_READERS,
     )

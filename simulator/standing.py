@@ -11,54 +11,24 @@ from dataclasses import dataclass, replace
 from typing import Final
 from uuid import UUID
 
-from api.clock import MachineClock, WorldClock
+from api.clock import WorldClock
 from api.hosts import Duty
 from api.members import NETWORK, OUR_ACQUIRER, SETTLEMENT_BANK
 from api.settings import Settings
 from api.system import MEMBERS, System
-from engine.crypto.door import pair_name
 from engine.crypto.hsm import SoftwareHsm
-from engine.crypto.keys import zone_key_of_test_world
 from engine.database.institutions import Institution
 from engine.vocabulary.errors import BezantError
-from engine.vocabulary.identifiers import Pan
 from engine.vocabulary.money import Money
-from engine.vocabulary.responses import ResponseCode
-from gateways.asking import Asker
-from gateways.iso8583.codec import Fields
-from gateways.iso8583.matching import TERMINAL_KEY
-from gateways.iso8583.messages import to_fields
-from gateways.iso8583.specifications import TERMINAL
 from simulator.chance import Chance
 from simulator.network.members.model import OpenAccountRange
 from simulator.opening import admit, open_books, open_deposits, require_test_world
 from simulator.plastic import Plastic, personalise
-from simulator.population import ACCOUNT_RANGES, CardState, Kind, Person, Population, populate
-from simulator.terminals import (
-    LARGEST_STAN,
-    PATIENCE,
-    Conversation,
-    Entry,
-    Heard,
-    Presented,
-    Receipt,
-    Reply,
-    Send,
-    Terminal,
-    purchase,
-)
+from simulator.population import ACCOUNT_RANGES, CardState, Person, Population, populate
 
 SEED: Final = 1
 PEOPLE_OF_EACH_BANK: Final = 12
 _IDS: Final = {member.name: member.member_id for member in MEMBERS}
-
-
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """What a terminal sent and what it heard, by elements; `reply` is None for silence."""
-
-    request: Fields
-    reply: Fields | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +54,7 @@ def holders(settings: Settings, population: Population) -> Iterator[Holder]:
         for person in population.of(bank):
             for card in person.cards[:1]:
                 if card.state is CardState.ACTIVE:
-                    yield Holder(person, personalise(hsm, card))
+                    yield Holder(person, personalise(hsm, card, bank, settings.master_key_bytes()))
 
 
 def settle_town(system: System, population: Population) -> Mapping[str, UUID]:
@@ -126,76 +96,6 @@ def duties(system: System) -> list[Duty]:
     """Everybody in one process: the network first, so that it listens before its members dial."""
     order = sorted(MEMBERS, key=lambda one: (one.name != NETWORK, one.name))
     return [_whole(system, member) for member in order]
-
-
-def presented(settings: Settings, pan: str | None, expiry: str | None, pin: str | None) -> Presented:
-    """A card at the counter: one of the town's with its stripe and PIN, or any other, typed in by number.
-
-    Without a number, the first of our bank's. Raises `BezantError` for what is no card.
-    """
-    of_town = {holder.plastic.pan.clear: holder.plastic for holder in holders(settings, townspeople())}
-    plastic = of_town.get(pan) if pan is not None else next(iter(of_town.values()))
-    if plastic is not None:
-        held = replace(plastic, expiry=expiry or plastic.expiry)
-        return Presented(plastic=held, entry=Entry.STRIPE, pin=pin or held.pin)
-    if expiry is None:
-        raise BezantError("The town does not know this card: give its --expiry (YYMM) as well.")
-    try:
-        number = Pan(pan or "")
-    except ValueError as fault:
-        raise BezantError(f"--pan: {fault}.") from None
-    unknown = Plastic(pan=number, expiry=expiry, pin=pin or "", pvv="", cvv="", cvv2="")
-    return Presented(plastic=unknown, entry=Entry.MANUAL, pin=pin)
-
-
-def terminal(settings: Settings, terminal_id: str | None, clock: MachineClock) -> Terminal:
-    """One of the town's terminals, the first of the first shop if none is named. Raises `BezantError`."""
-    require_test_world(settings)
-    shops = {one: shop for shop in townspeople().shops for one in shop.terminals if shop.kind is not Kind.ONLINE}
-    chosen = terminal_id or next(iter(shops))
-    if chosen not in shops:
-        raise BezantError(f"There is no terminal {chosen!r} in town; they go from {min(shops)} to {max(shops)}.")
-    zone_key = zone_key_of_test_world(settings.master_key_bytes(), pair_name(OUR_ACQUIRER, "terminals"))
-    # A terminal counts its requests. This one lives for one of them, and so begins somewhere.
-    begins = clock.now().microsecond % LARGEST_STAN
-    return Terminal(shops[chosen], chosen, acquirer_id=_IDS[OUR_ACQUIRER], zone_key=zone_key, last_stan=begins)
-
-
-async def buy(
-    settings: Settings, at: Terminal, card: Presented, amount: Money, clock: MachineClock
-) -> tuple[Receipt, list[Exchange]]:
-    """One purchase over the acquirer's wire: the receipt, and all that was said. Raises `PeerUnreachable`."""
-    asker = Asker(
-        settings.called_host, settings.pos_port, TERMINAL, key_elements=TERMINAL_KEY, clock=clock, timeout=PATIENCE
-    )
-    try:
-        await asker.open()
-        said: list[Exchange] = []
-        receipt = await _played(purchase(at, card, amount, clock.now().replace(microsecond=0)), asker, clock, said)
-    finally:
-        await asker.close()
-    return receipt, said
-
-
-async def _played(conversation: Conversation, asker: Asker, clock: MachineClock, said: list[Exchange]) -> Receipt:
-    step = next(conversation)
-    while True:
-        reply: Fields | None = None
-        if isinstance(step, Send):
-            fields = to_fields(step.request)
-            try:
-                reply = await asker.ask(fields)
-            except TimeoutError:
-                reply = None
-            said.append(Exchange(fields, reply))
-        else:
-            await clock.sleep_until(step.until)
-        heard = None if reply is None else Reply(ResponseCode(reply["39"]), reply.get("38"))
-        try:
-            step = conversation.send(Heard(heard, clock.now()))
-        except StopIteration as end:
-            receipt: Receipt = end.value
-            return receipt
 
 
 def _whole(system: System, member: Institution) -> Duty:

@@ -1,4 +1,4 @@
-"""`bezant up`, `seed`, `network` and `pos`: the world standing, its people and members, and a terminal in it."""
+"""`bezant up`, `seed`, `network` and `pos`: the world standing, its people, its members, and a terminal in it."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console, Group
-from rich.panel import Panel
 from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
 from engine.vocabulary.errors import BezantError
+from simulator.pos_commands import pos
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,14 +20,11 @@ if TYPE_CHECKING:
     from api.settings import Settings
     from api.system import System
     from simulator.population import Population
-    from simulator.standing import Exchange
-    from simulator.terminals import Receipt
 
 SHOWN_CARDS = 4
 SHOWN_SHOPS = 3
 
 commands = typer.Typer()
-pos = typer.Typer(help="A terminal of the standing world.", no_args_is_help=True)
 commands.add_typer(pos, name="pos")
 network = typer.Typer(help="The simulated card network's members.", no_args_is_help=True)
 commands.add_typer(network, name="network")
@@ -94,43 +91,6 @@ def admit(
     Console(highlight=False, soft_wrap=True).print(f"{name} is a member of the network and may sign on.")
 
 
-@pos.callback()
-def _pos() -> None:
-    """Keeps `purchase` a word of its own."""
-
-
-@pos.command("purchase")
-def buy_something(
-    amount: Annotated[str, typer.Option(help="In dollars, e.g. 12.34.")],
-    pan: Annotated[str | None, typer.Option(help="A card number; the first card of the world if none.")] = None,
-    expiry: Annotated[str | None, typer.Option(help="The card's expiry, YYMM.")] = None,
-    pin: Annotated[str | None, typer.Option(help="The PIN as typed; the card's own if none.")] = None,
-    terminal: Annotated[str | None, typer.Option(help="DE 41; the first terminal of the first shop if none.")] = None,
-) -> None:
-    """Buy at a terminal of a running `bezant up`, and show the receipt and both messages."""
-    import asyncio
-
-    from api.clock import MachineClock
-    from api.settings import load_settings
-    from engine.vocabulary.money import parse_amount
-    from simulator import standing
-
-    try:
-        money = parse_amount(amount)
-    except ValueError as fault:
-        raise BezantError(f"--amount: {fault}.") from None
-    if not 0 < money.amount_minor < 10**12:
-        raise BezantError("--amount: more than nothing, and no more than DE 4 holds (9999999999.99).")
-    for option, value, digits in (("--expiry", expiry, (4, 4)), ("--pin", pin, (4, 12))):
-        if value is not None and not (value.isdecimal() and digits[0] <= len(value) <= digits[1]):
-            raise BezantError(f"{option} has {' to '.join(map(str, sorted(set(digits))))} digits.")
-    settings, clock = load_settings(), MachineClock()
-    card = standing.presented(settings, pan, expiry, pin)
-    at = standing.terminal(settings, terminal, clock)
-    receipt, said = asyncio.run(standing.buy(settings, at, card, money, clock))
-    Console(highlight=False).print(_receipt(receipt, at.shop.name), *_dumps(said))
-
-
 async def _up(system: System, settings: Settings, console: Console, status: Status) -> None:
     import asyncio
     from contextlib import AsyncExitStack
@@ -191,34 +151,3 @@ def _welcome(
     lines = [f" {whose:{widest}}  {token}" for whose, token in bearers.items()]
     yield Group(Text("Tokens for HTTP", style="table.title"), Text("\n".join(lines), no_wrap=True, overflow="ignore"))
     yield Text("Try: bezant pos purchase --amount 12.34. Ctrl-C ends it.")
-
-
-def _receipt(receipt: Receipt, shop: str) -> Panel:
-    """What the customer takes home."""
-    from engine.vocabulary.money import format_minor
-
-    request, reply = receipt.request, receipt.reply
-    lines = Table(box=None, show_header=False)
-    lines.add_row("card", request.pan.masked)
-    lines.add_row("amount", format_minor(request.amount.amount_minor, request.amount.asset))
-    said = "no reply" if reply is None else reply.response_code.name.lower().replace("_", " ")
-    end = receipt.end.value.replace("_", " ")
-    lines.add_row("result", end if end == said else f"{end}: {said}")
-    if reply is not None:
-        lines.add_row("response code", reply.response_code.value)
-        lines.add_row("approval code", reply.approval_code or "")
-    lines.add_row("terminal, trace", f"{request.terminal_id}, {request.stan}")
-    lines.add_row("retrieval reference", request.rrn)
-    lines.add_row("network reference", receipt.reference)
-    return Panel.fit(lines, title=shop)
-
-
-def _dumps(said: list[Exchange]) -> Iterator[Group]:
-    """Each message that went over the wire, masked."""
-    from gateways.iso8583.describe import describe, render_table
-    from gateways.iso8583.specifications import TERMINAL
-
-    for exchange in said:
-        for title, fields in (("sent", exchange.request), ("heard", exchange.reply)):
-            dump = Text("nothing") if fields is None else render_table(describe(fields, TERMINAL))
-            yield Group(Text(f"\n{title}", style="bold"), dump)

@@ -11,7 +11,6 @@ from typing import Protocol
 
 from engine.ports import Clock
 from engine.vocabulary.errors import FormatError
-from engine.vocabulary.responses import ResponseCode
 from gateways.iso8583.codec import Fields, decode, encode
 from gateways.iso8583.dialling import dial
 from gateways.iso8583.links import Link
@@ -116,7 +115,7 @@ class TerminalLine:
         self._references[_matching_key(fields)] = reference = reference_of(request)
 
         def replied(answer: Fields) -> None:
-            reply = Reply(ResponseCode(answer["39"]), answer.get("38"))
+            reply = Reply.of(answer)
             self._observer.heard(request, reply, encode(answer, TERMINAL))
             self._listen(key, conversation, reply, on_receipt)
 

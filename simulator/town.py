@@ -24,6 +24,7 @@ from engine.database.institutions import Institution
 from engine.vocabulary.identifiers import Pan
 from gateways.iso8583.wires import Address, Wires
 from simulator import opening
+from simulator.chip.card import SoftCard
 from simulator.faults import FaultPlan
 from simulator.network.host import NetworkHost
 from simulator.outside import OutsideBanks
@@ -58,6 +59,7 @@ class Town:
         self.lines: dict[str, TerminalLine] = {}
         self.hosts: dict[str, Host] = {}
         self._plastic: dict[Pan, Plastic] = {}
+        self._chips: dict[Pan, SoftCard] = {}
         self.network_address: Address = ("", 0)
         self._closing = AsyncExitStack()
         self._begins_at = begins_at
@@ -93,6 +95,12 @@ class Town:
         """The card with this number, as its holder has it."""
         return self._plastic[pan]
 
+    def chip(self, pan: Pan) -> SoftCard:
+        """The chip of the card with this number: there is one, and it counts."""
+        if pan not in self._chips:
+            self._chips[pan] = self._plastic[pan].soft_card()
+        return self._chips[pan]
+
     async def _do(self, call: Callable[[], T]) -> T:
         """Run something that blocks beside the loop; what it hands over is delivered."""
         result: list[T] = []
@@ -101,9 +109,9 @@ class Town:
 
     async def _open_books(self) -> None:
         for bank in ACCOUNT_RANGES:
-            hsm = self.system.hsm(self.system.institution(bank))
+            hsm, master_key = self.system.hsm(self.system.institution(bank)), self.system.settings.master_key_bytes()
             cards = (card for person in self.population.of(bank) for card in person.cards)
-            self._plastic |= {card.pan: personalise(hsm, card) for card in cards}
+            self._plastic |= {card.pan: personalise(hsm, card, bank, master_key) for card in cards}
         self.customers = await self._do(
             lambda: opening.open_books(self.seats, self.population, self._begins_at, self.outside)
         )

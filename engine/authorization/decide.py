@@ -62,6 +62,7 @@ from engine.vocabulary.decision import (
 from engine.vocabulary.events import Event
 from engine.vocabulary.messages import (
     CASH,
+    CASHBACK,
     PURCHASE,
     REFUND,
     AuthorizationRequest,
@@ -144,7 +145,7 @@ def _refusals(
         yield ResponseCode.INVALID_AMOUNT, "amount_not_positive"
     if merchant is not None and request.amount.asset != merchant.asset:
         yield ResponseCode.INVALID_TRANSACTION, "currency_not_accepted"
-    if request.transaction_type not in (PURCHASE, CASH, REFUND):
+    if request.transaction_type not in (PURCHASE, CASH, CASHBACK, REFUND):
         yield ResponseCode.INVALID_TRANSACTION, "transaction_type_not_supported"
     elif request.is_preauthorization and request.transaction_type == REFUND:
         yield ResponseCode.INVALID_TRANSACTION, "refund_cannot_wait"

@@ -18,6 +18,8 @@ from engine.vocabulary.responses import ResponseCode
 
 PURCHASE = "00"
 CASH = "01"
+CASHBACK = "09"
+"""A purchase with money from the till on top: DE 4 is both, DE 54 says how much is cash."""
 REFUND = "20"
 """First two digits of DE 3, the transaction type."""
 
@@ -57,6 +59,8 @@ class AuthorizationRequest:
     """DE 22, 3 digits."""
     pos_condition_code: str
     """DE 25, 2 digits."""
+    cashback_minor: int = 0
+    """DE 54: how much of the amount is paid out in cash, in minor units of its currency."""
     track2: Secret | None = None
     """DE 35. In memory only."""
     pin_block: Secret | None = None
@@ -73,7 +77,7 @@ class AuthorizationRequest:
 
     @property
     def transaction_type(self) -> str:
-        """First two digits of DE 3: PURCHASE, CASH, REFUND."""
+        """First two digits of DE 3: PURCHASE, CASH, CASHBACK, REFUND."""
         return self.processing_code[:2]
 
     @property

@@ -11,13 +11,11 @@ missing or wrong raises `FormatError` naming it; the gateway answers DE 39 = 30.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
 from engine.vocabulary.errors import FormatError
-from engine.vocabulary.identifiers import Pan, Secret
 from engine.vocabulary.messages import (
     AuthorizationRequest,
     AuthorizationResponse,
@@ -28,16 +26,10 @@ from engine.vocabulary.messages import (
     ReversalAdvice,
     ReversalResponse,
 )
-from engine.vocabulary.money import ASSET_BY_NUMERIC, ASSETS, Money
-from engine.vocabulary.responses import ResponseCode
-from gateways.iso8583.codec import Fields, element_name
-from gateways.iso8583.composites import (
-    CARD_VERIFICATION_VALUE,
-    LAYOUTS,
-    join_private,
-    split,
-    split_private,
-)
+from engine.vocabulary.money import ASSETS, Money
+from gateways.iso8583.codec import Fields
+from gateways.iso8583.composites import CARD_VERIFICATION_VALUE, join_private
+from gateways.iso8583.elements import CASH_BACK, Reader
 
 OnlineMessage = (
     AuthorizationRequest
@@ -49,12 +41,7 @@ OnlineMessage = (
     | NetworkManagementRequest
 )
 
-_TRACK_2: Final = re.compile(r";?(?P<pan>[0-9]{12,19})[=D](?P<expiry>[0-9]{4})[0-9]*[?F]?")
-"""ISO/IEC 7813: PAN, separator, expiry YYMM, then service code and discretionary digits."""
-
 _MAX_AMOUNT_MINOR: Final = 10**12
-
-_RESPONSE_CODES: Final = {code.value: code for code in ResponseCode}
 
 
 def to_fields(message: OnlineMessage) -> Fields:
@@ -112,28 +99,7 @@ def from_fields(fields: Fields, *, now: datetime, acquirer_id: str | None = None
     read = _READERS.get(fields["t"])
     if read is None:
         raise FormatError("MTI", "is not a message of this network")
-    return read(_Reader(fields, now, acquirer_id))
-
-
-def resolve_transmission(value: str, now: datetime) -> datetime:
-    """DE 7 (MMDDhhmmss, UTC) as the instant nearest to `now`: a message of 31 December may arrive on 1 January, and
-    the reverse.
-
-    Raises `FormatError` when no year near now has such an instant.
-    """
-    candidates: list[datetime] = []
-    if len(value) != 10 or not value.isdecimal():
-        raise FormatError("DE 7", "is not a date and time")
-    month, day, hour, minute, second = (int(value[at : at + 2]) for at in range(0, 10, 2))
-    for year in (now.year - 1, now.year, now.year + 1):
-        try:
-            candidates.append(datetime(year, month, day, hour, minute, second, tzinfo=UTC))
-        except ValueError:
-            # 29 February, or no date at all.
-            continue
-    if not candidates:
-        raise FormatError("DE 7", "is not a date and time")
-    return min(candidates, key=lambda instant: abs(instant - now))
+    return read(Reader(fields, now, acquirer_id))
 
 
 def transmission(instant: datetime) -> str:
@@ -159,6 +125,9 @@ def _authorization_request(message: AuthorizationRequest) -> Fields:
         **_icc_data(message.icc_data),
         **_given("63", message.network_reference),
     }
+    if message.cashback_minor:
+        cash = Money(message.cashback_minor, message.amount.asset)
+        fields["54"] = f"00{CASH_BACK}{ASSETS[cash.asset].numeric}D{_digits(cash)}"
     if message.track2 is not None:
         fields["35"] = message.track2.clear
     if message.pin_block is not None:
@@ -231,125 +200,7 @@ def _original(original: OriginalData) -> str:
     return f"{original.message_type}{original.stan}{transmission(original.transmitted_at)}{institution}{'0' * 11}"
 
 
-class _Reader:
-    """The elements of one message, each taken in the vocabulary's terms or refused by name."""
-
-    __slots__ = ("_acquirer_id", "_fields", "_now")
-
-    def __init__(self, fields: Fields, now: datetime, acquirer_id: str | None) -> None:
-        self._fields = fields
-        self._now = now
-        self._acquirer_id = acquirer_id
-
-    @property
-    def message_type(self) -> str:
-        return self._fields["t"]
-
-    def get(self, element: str) -> str | None:
-        """The element's text without the blanks that fill it up, None if there is nothing."""
-        return self._fields.get(element, "").rstrip() or None
-
-    def need(self, element: str) -> str:
-        value = self.get(element)
-        if value is None:
-            raise FormatError(element_name(element), "is missing")
-        return value
-
-    def from_member(self, element: str) -> str:
-        """What a member must say and a terminal may leave to its acquirer."""
-        return self.need(element) if self._acquirer_id is None else self.get(element) or ""
-
-    def acquirer_id(self) -> str:
-        return self.get("32") or self._acquirer_id or self.need("32")
-
-    def transmitted_at(self) -> datetime:
-        return resolve_transmission(self.need("7"), self._now)
-
-    def amount(self) -> Money:
-        asset = ASSET_BY_NUMERIC.get(self.need("49"))
-        if asset is None:
-            raise FormatError("DE 49", "is not a currency of this network")
-        return Money(int(self.need("4")), asset.code)
-
-    def card(self) -> tuple[Pan, str, Secret | None]:
-        """PAN, expiry and track 2: from DE 2 and 14, or from DE 35, which must agree where both are there."""
-        number, expiry, track = self.get("2"), self.get("14"), self.get("35")
-        if track is not None:
-            parts = _TRACK_2.fullmatch(track)
-            if parts is None:
-                raise FormatError("DE 35", "is not track 2 data")
-            if number not in {None, parts["pan"]}:
-                raise FormatError("DE 35", "is not the track of the card in DE 2")
-            number, expiry = parts["pan"], expiry or parts["expiry"]
-        if expiry is None:
-            raise FormatError("DE 14", "is missing")
-        if not 1 <= int(expiry[2:]) <= 12:
-            raise FormatError("DE 14", "is not a year and month")
-        return _pan(number), expiry, None if track is None else Secret(track)
-
-    def pan(self) -> Pan:
-        return _pan(self.get("2"))
-
-    def secret(self, element: str) -> Secret | None:
-        value = self.get(element)
-        return None if value is None else Secret(value)
-
-    def icc_data(self) -> bytes | None:
-        """DE 55; the codec has seen to it that it is hexadecimal."""
-        value = self.get("55")
-        return None if value is None else bytes.fromhex(value)
-
-    def cvv2(self) -> Secret | None:
-        value = split_private(self._fields.get("48", "")).get(CARD_VERIFICATION_VALUE)
-        return None if value is None else Secret(value)
-
-    def response_code(self) -> ResponseCode:
-        """DE 39 of an answer. A code that we do not know declines, as the standard has it: what does not approve
-        declines."""
-        return _RESPONSE_CODES.get(self.need("39"), ResponseCode.DO_NOT_HONOR)
-
-    def reversal_reason(self) -> ResponseCode | None:
-        """DE 39 of a reversal. Reasons that change nothing for us (17, the customer cancelled) count as none."""
-        return _RESPONSE_CODES.get(self.get("39") or "")
-
-    def original(self) -> OriginalData:
-        self.need("90")
-        parts = [value for _, value in split("90", self._fields["90"])]
-        if len(parts) != len(LAYOUTS["90", 42]):
-            raise FormatError("DE 90", "does not hold original data elements")
-        message_type, stan, transmitted_at, institution, _ = parts
-        # Filled with zeros to 11 digits, which is not how DE 32 writes it; all zeros from a terminal that does not
-        # know.
-        acquirer_id = self.acquirer_id()
-        if institution.strip("0") and int(institution) != int(acquirer_id):
-            acquirer_id = institution.lstrip("0")
-        try:
-            instant = resolve_transmission(transmitted_at, self._now)
-        except FormatError as fault:
-            raise FormatError("DE 90", f"the original's DE 7 {fault.reason}") from None
-        return OriginalData(message_type=message_type, stan=stan, transmitted_at=instant, acquirer_id=acquirer_id)
-
-    def replacement_amount(self) -> Money | None:
-        """The new total of a partial reversal (DE 95); nothing, or a new total of nothing, reverses all."""
-        if self.get("95") is None:
-            return None
-        parts = split("95", self._fields["95"])
-        if not parts or not parts[0][1].isdecimal():
-            raise FormatError("DE 95", "does not begin with an amount of 12 digits")
-        amount = Money(int(parts[0][1]), self.amount().asset)
-        return amount if amount.amount_minor else None
-
-
-def _pan(digits: str | None) -> Pan:
-    if digits is None:
-        raise FormatError("DE 2", "is missing")
-    try:
-        return Pan(digits)
-    except ValueError as fault:
-        raise FormatError("DE 2", str(fault)) from None
-
-
-def _read_authorization_request(read: _Reader) -> AuthorizationRequest:
+def _read_authorization_request(read: Reader) -> AuthorizationRequest:
     pan, expiry, track2 = read.card()
     return AuthorizationRequest(
         acquirer_id=read.acquirer_id(),
@@ -366,6 +217,7 @@ def _read_authorization_request(read: _Reader) -> AuthorizationRequest:
         amount=read.amount(),
         pos_entry_mode=read.need("22"),
         pos_condition_code=read.need("25"),
+        cashback_minor=read.cashback_minor(),
         track2=track2,
         pin_block=read.secret("52"),
         cvv2=read.cvv2(),
@@ -376,7 +228,7 @@ def _read_authorization_request(read: _Reader) -> AuthorizationRequest:
     )
 
 
-def _read_authorization_response(read: _Reader) -> AuthorizationResponse:
+def _read_authorization_response(read: Reader) -> AuthorizationResponse:
     return AuthorizationResponse(
         acquirer_id=read.acquirer_id(),
         terminal_id=read.need("41"),
@@ -391,7 +243,7 @@ def _read_authorization_response(read: _Reader) -> AuthorizationResponse:
     )
 
 
-def _read_reversal(read: _Reader) -> ReversalAdvice:
+def _read_reversal(read: Reader) -> ReversalAdvice:
     return ReversalAdvice(
         acquirer_id=read.acquirer_id(),
         terminal_id=read.need("41"),
@@ -411,7 +263,7 @@ def _read_reversal(read: _Reader) -> ReversalAdvice:
     )
 
 
-def _read_reversal_response(read: _Reader) -> ReversalResponse:
+def _read_reversal_response(read: Reader) -> ReversalResponse:
     return ReversalResponse(
         acquirer_id=read.acquirer_id(),
         terminal_id=read.need("41"),
@@ -425,7 +277,7 @@ def _read_reversal_response(read: _Reader) -> ReversalResponse:
     )
 
 
-def _read_completion(read: _Reader) -> CompletionAdvice:
+def _read_completion(read: Reader) -> CompletionAdvice:
     return CompletionAdvice(
         acquirer_id=read.acquirer_id(),
         terminal_id=read.need("41"),
@@ -440,7 +292,7 @@ def _read_completion(read: _Reader) -> CompletionAdvice:
     )
 
 
-def _read_completion_response(read: _Reader) -> CompletionResponse:
+def _read_completion_response(read: Reader) -> CompletionResponse:
     return CompletionResponse(
         acquirer_id=read.acquirer_id(),
         terminal_id=read.need("41"),
@@ -452,7 +304,7 @@ def _read_completion_response(read: _Reader) -> CompletionResponse:
     )
 
 
-def _read_network_management(read: _Reader) -> NetworkManagementRequest:
+def _read_network_management(read: Reader) -> NetworkManagementRequest:
     return NetworkManagementRequest(
         stan=read.need("11"),
         transmitted_at=read.transmitted_at(),
@@ -461,7 +313,7 @@ def _read_network_management(read: _Reader) -> NetworkManagementRequest:
     )
 
 
-_READERS: Final[dict[str, Callable[[_Reader], OnlineMessage]]] = {
+_READERS: Final[dict[str, Callable[[Reader], OnlineMessage]]] = {
     "0100": _read_authorization_request,
     "0101": _read_authorization_request,
     "0110": _read_authorization_response,

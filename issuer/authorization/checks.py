@@ -3,7 +3,7 @@ answered.
 
 | # | Reason | DE 39 | When |
 | --- | --- | --- | --- |
-| 1 | transaction_type_unknown | 12 | DE 3 begins with none of 00 purchase, 01 cash, 20 refund |
+| 1 | transaction_type_unknown | 12 | DE 3 begins with none of 00 purchase, 01 cash, 09 cash back, 20 refund |
 | 2 | amount_not_positive | 13 | the amount is 0 |
 | 3 | card_unknown | 14 | no card of ours has this number; nothing further is checked |
 | 4 | currency_not_held | 13 | the card's account holds another currency |
@@ -36,13 +36,13 @@ from datetime import date
 
 from engine.accounts.model import Customer, CustomerState
 from engine.ledger.model import Account
-from engine.vocabulary.messages import CASH, PURCHASE, REFUND
+from engine.vocabulary.messages import CASH, CASHBACK, PURCHASE, REFUND
 from engine.vocabulary.postings import PostingOutcome
 from engine.vocabulary.responses import ResponseCode
 from issuer.authorization.model import PinCheck, VerifiedRequest
 from issuer.cards.model import Card, CardState
 
-TRANSACTION_TYPES = frozenset({PURCHASE, CASH, REFUND})
+TRANSACTION_TYPES = frozenset({PURCHASE, CASH, CASHBACK, REFUND})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -81,6 +81,8 @@ STANDARD_TERMS = (
     "data_element",
     "data_object",  # EMV book 3
     "data_authentication",  # EMV book 2: SDA, DDA, CDA
+    "get_data",  # EMV book 3, commands of a card
+    "put_data",
     "data_received",  # asyncio.Protocol
     "original_data",  # ISO 8583 DE 90
     "issuer_application_data",  # EMV book 3, tag 9F10

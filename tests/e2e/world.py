@@ -29,7 +29,7 @@ from engine.database.institutions import move_clock_offset, read_clock_offset
 from simulator.chance import Chance
 from simulator.opening import open_books
 from simulator.plastic import Plastic, personalise
-from simulator.population import ACCOUNT_RANGES, CardState, Population, populate
+from simulator.population import ACCOUNT_RANGES, CardState, Person, Population, populate
 from tests.e2e.terminal import Card, Terminal
 
 ORDER = ("simnet", "settlement", OUR_ACQUIRER, *ACCOUNT_RANGES)
@@ -89,10 +89,15 @@ def open_world(system: System, people_each: int = 4) -> Opened:
     population = small_population(people_each)
     open_books({member.name: system.seat(member, clock=clock) for member in MEMBERS}, population, at)
     cards = {
-        bank: tuple(_card(personalise(system.hsm(system.institution(bank)), person.cards[0])) for person in people)
+        bank: tuple(_card(_plastic(system, bank, person)) for person in people)
         for bank, people in ((bank, population.of(bank)) for bank in ACCOUNT_RANGES)
     }
     return Opened(population, cards)
+
+
+def _plastic(system: System, bank: str, person: Person) -> Plastic:
+    hsm, master_key = system.hsm(system.institution(bank)), system.settings.master_key_bytes()
+    return personalise(hsm, person.cards[0], bank, master_key)
 
 
 def _card(plastic: Plastic) -> Card:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from sqlalchemy import text
 
@@ -10,7 +12,9 @@ from simulator.chance import Chance
 from simulator.day import Scenario, plan
 from simulator.faults import FaultKind
 from simulator.figures import Figures
+from simulator.playing import entry_of
 from simulator.population import populate
+from simulator.terminals import Entry
 from tests.simulation.conftest import EVENTFUL
 from tests.simulation.played import PlayedDay
 
@@ -42,6 +46,15 @@ def test_every_scenario_of_the_plan_is_played(eventful_day: Figures) -> None:
     planned = plan(chance, populate(chance), EVENTFUL["payments"], EVENTFUL["level"]).payments
     assert {payment.scenario for payment in planned} == set(Scenario)
     assert sum(eventful_day.payments.values()) == len(planned)
+
+
+def test_cards_come_in_by_chip_and_tap_mostly_and_in_every_other_way() -> None:
+    chance = Chance(EVENTFUL["seed"])
+    planned = plan(chance, populate(chance), EVENTFUL["payments"], EVENTFUL["level"]).payments
+    entries = Counter(entry_of(payment, has_chip=True) for payment in planned)
+    assert set(entries) == set(Entry)
+    counters = sum(entries[entry] for entry in (Entry.CHIP, Entry.CONTACTLESS, Entry.STRIPE, Entry.FALLBACK))
+    assert (entries[Entry.CHIP] + entries[Entry.CONTACTLESS]) * 100 > 75 * counters
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -96,13 +98,24 @@ def test_a_purchase_is_approved_and_shown_with_both_messages_masked(bezant: Run)
     [
         (("--amount", "99999.00"), "declined: insufficient funds"),
         (("--amount", "1.00", "--pin", "0000000"), "declined: incorrect pin"),
-        (("--amount", "1.00", "--pan", "6000090000000000", "--expiry", "3001"), "declined: no such issuer"),
+        (("--amount", "1.00", "--card", "6000090000000000", "--expiry", "3001"), "declined: no such issuer"),
         (("--amount", "0.07", "--terminal", "M006T002"), "approved"),
+        (("--amount", "3.00", "--entry", "contactless"), "approved"),
+        (("--amount", "3.00", "--entry", "magstripe"), "approved"),
+        (("--amount", "3.00", "--entry", "magstripe", "--terminal", "M001T001"), "declined offline: insert the card"),
+        (("--amount", "3.00", "--broken-chip"), "magnetic stripe, chip failed"),
+        (("--amount", "3.00", "--entry", "ecommerce"), "approved"),
+        (("--amount", "3.00", "--entry", "ecommerce", "--expiry", "3912"), "declined: "),
+        (("--amount", "3.00", "--entry", "manual"), "approved"),
+        (("--amount", "600.00", "--entry", "contactless"), "declined offline: the amount is too large for a tap"),
+        (("--amount", "60.00", "--entry", "contactless", "--pin", "0000000"), "declined: incorrect pin"),
+        (("--amount", "3.00", "--cashback", "20.00"), "cash back in it"),
+        (("--amount", "20.00", "--tip", "2.00", "--terminal", "M006T001"), "22.00 USD"),
     ],
 )
 def test_what_the_bank_says_is_on_the_receipt(bezant: Run, words: tuple[str, ...], result: str) -> None:
-    status, shown, _ = bezant("pos", "purchase", *words)
-    assert status == 0
+    status, shown, errors = bezant("pos", "purchase", *words)
+    assert (status, errors) == (0, "")
     assert result in shown
 
 
@@ -111,11 +124,16 @@ def test_what_the_bank_says_is_on_the_receipt(bezant: Run, words: tuple[str, ...
     [
         (("--amount", "1.234"), "--amount: an amount of USD looks like"),
         (("--amount", "0"), "--amount: more than nothing"),
-        (("--amount", "1", "--pan", "123", "--expiry", "3001"), "--pan: a card number has 12 to 19 digits"),
-        (("--amount", "1", "--pan", "6000090000000000"), "give its --expiry"),
+        (("--amount", "1", "--card", "123", "--expiry", "3001"), "--card: a card number has 12 to 19 digits"),
+        (("--amount", "1", "--card", "6000090000000000"), "give its --expiry"),
         (("--amount", "1", "--expiry", "30-01"), "--expiry has 4 digits"),
         (("--amount", "1", "--pin", "12a4"), "--pin has 4 to 12 digits"),
         (("--amount", "1", "--terminal", "X"), "There is no terminal 'X' in town"),
+        (("--amount", "1", "--card", "@nobody"), "nobody in town is called @nobody"),
+        (("--amount", "1", "--entry", "ecommerce", "--terminal", "M001T001"), "at a counter, not a web shop"),
+        (("--amount", "1", "--tip", "1", "--cashback", "1"), "do not go together"),
+        (("--amount", "1", "--cashback", "1", "--entry", "ecommerce"), "--cashback needs a card at the counter"),
+        (("--amount", "1", "--expiry", "3001"), "--expiry is typed"),
     ],
 )
 def test_what_cannot_be_bought_is_told_in_one_line(bezant: Run, words: tuple[str, ...], reason: str) -> None:
@@ -235,3 +253,24 @@ def test_under_a_key_of_ones_own_there_is_no_test_world(
     status, _, error = bezant(*words)
     assert (status, error.count("\n")) == (1, 1)
     assert "lives under the test master key" in error
+
+
+def test_a_chip_is_traced_without_number_track_or_pin_and_counts_from_purchase_to_purchase(up: Up, bezant: Run) -> None:
+    plastic = next(holders(load_settings(), townspeople())).plastic
+    counters = []
+    for _ in range(2):
+        status, shown, errors = bezant("pos", "purchase", "--amount", "4.00", "--trace")
+        assert (status, errors) == (0, "")
+        for command in ("SELECT", "GET PROCESSING OPTIONS", "READ RECORD", "GENERATE AC"):
+            assert f"> {command}" in shown
+        assert plastic.pan.masked in shown
+        assert plastic.pan.clear not in shown.replace(" ", "")
+        counters += re.findall(r"ATC +([0-9]+)", shown)
+    assert int(counters[1]) == int(counters[0]) + 1
+    (kept,) = (Path(up.environment["BEZANT_DATA_FOLDER"]) / "chips").glob("*.json")
+    assert kept.stat().st_mode & 0o077 == 0
+    assert "pin" not in json.loads(kept.read_text())
+    kept.write_text("[]")
+    status, _, error = bezant("pos", "purchase", "--amount", "4.00")
+    assert (status, "is not what a chip remembers" in error) == (1, True)
+    kept.unlink()

@@ -57,6 +57,7 @@ MESSAGES: dict[str, OnlineMessage] = {
         card_sequence_number="001",
         icc_data=bytes.fromhex("9F2608D8E1A2B3C4D5E6F79F36020001"),
     ),
+    "0100 with cash back": replace(REQUEST, processing_code="090000", cashback_minor=2_500),
     "0101 card not present": AuthorizationRequest(
         acquirer_id="400001",
         terminal_id="WEB00001",

@@ -13,7 +13,8 @@ from engine.vocabulary.messages import AuthorizationRequest, AuthorizationRespon
 from engine.vocabulary.money import Money
 from engine.vocabulary.responses import ResponseCode
 from gateways.iso8583.codec import Fields, decode, encode
-from gateways.iso8583.messages import OnlineMessage, from_fields, resolve_transmission, to_fields, transmission
+from gateways.iso8583.elements import resolve_transmission
+from gateways.iso8583.messages import OnlineMessage, from_fields, to_fields, transmission
 from gateways.iso8583.specifications import DIALECTS
 from tests.gateways.iso8583.samples import CARD, MESSAGES, NOW, REQUEST, TRACK_2
 
@@ -57,6 +58,7 @@ WRONG: dict[str, Fields] = {
     "DE 35": {"35": "4000001234562345"},
     "DE 48": {"48": "92"},
     "DE 49": {"49": "999"},
+    "DE 54": {"54": "0040840D000000010001"},
     "MTI": {"t": "0600"},
 }
 
