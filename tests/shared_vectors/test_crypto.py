@@ -24,6 +24,7 @@ from engine.crypto.emv_cryptograms import (
 )
 from engine.crypto.emv_keys import card_master_key_a, card_master_key_b, common_session_key
 from engine.crypto.kcv import kcv_des
+from engine.crypto.key_blocks import unwrap, wrap
 from engine.crypto.mac import Padding
 from engine.crypto.pin_offset import natural_pin, offset_of, pin_from_offset, validation_digits
 from engine.crypto.pvv import pin_verification_value
@@ -296,3 +297,20 @@ EMV = {
 @pytest.mark.parametrize("case", load("emv.json")["cases"], ids=str)
 def test_emv(case: Case) -> None:
     EMV[case.get("profile", "option A").partition(" (Visa VSDC")[0]](case)
+
+
+# Key blocks
+
+
+@pytest.mark.parametrize("case", load("tr31_key_blocks.json")["cases"], ids=lambda case: case["key_block"][:16])
+def test_key_blocks(case: Case) -> None:
+    protection, block = hexadecimal(case["kbpk"]), case["key_block"]
+    header, key = unwrap(protection, block)
+    assert header.version == case["version"]
+    assert key.hex().upper() == case["clear_key"]
+    assert unwrap(protection, wrap(protection, header, key)) == (header, key)
+    # Each character of header, optional blocks, key and MAC counts.
+    for place, character in enumerate(block):
+        changed = block[:place] + ("1" if character == "0" else "0") + block[place + 1 :]
+        with pytest.raises(FormatError):
+            unwrap(protection, changed)
