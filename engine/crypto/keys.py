@@ -55,7 +55,8 @@ BLOCK_USES: Mapping[KeyUsage, BlockUse] = {
     KeyUsage.FINGERPRINT: BlockUse(("M7",), "H", 32, "C"),
 }
 
-_LENGTHS = {"T": (16, 24), "A": (16, 24, 32), "H": (32,)}
+KEY_LENGTHS: Mapping[str, tuple[int, ...]] = {"T": (16, 24), "A": (16, 24, 32), "H": (32,)}
+"""The lengths that a key may have, in bytes, by its algorithm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class Key:
         algorithms = "TA" if self.name.usage in PAIR_USAGES and self.code not in ("M1", "M3") else use.algorithm
         if self.code not in use.codes or self.algorithm not in algorithms:
             raise KeyRefused(f"the key block of {self.name.key_id} says another usage: a key has one")
-        if len(self._value) not in _LENGTHS[self.algorithm]:
+        if len(self._value) not in KEY_LENGTHS[self.algorithm]:
             raise KeyRefused(f"the key {self.name.key_id} has not a length that its algorithm takes")
 
     def value_for(self, usage: KeyUsage) -> bytes:

@@ -12,7 +12,7 @@ from engine.crypto import des
 from engine.crypto.door.keys import PAIR_USAGES, ExchangedKey, KeyName, KeyRecord, KeyRefused, KeyState, KeyUsage
 from engine.crypto.hsm.exchange import activate, opened_under_zone_master, under_zone_master
 from engine.crypto.hsm.keyring import KeyRing
-from engine.crypto.keys import BLOCK_USES, Key, key_of, random_key
+from engine.crypto.keys import BLOCK_USES, KEY_LENGTHS, Key, key_of, random_key
 
 _FEWEST_COMPONENTS = 2
 
@@ -93,11 +93,19 @@ class Custody:
         if len({len(component) for component in components}) != 1:
             raise KeyRefused("the components of a key have one length")
         value = reduce(des.xor, components)
-        lengths = {16: "T", 24: "T"} if BLOCK_USES[usage].algorithm == "T" else {}
-        if usage in PAIR_USAGES and len(value) == 32:
-            lengths[32] = "A"
-        key = key_of(self._next(usage, owner), value, lengths.get(len(value)))
-        return self._checked(key, check_value)
+        name = self._next(usage, owner)
+        # Two parties may run a key by either cipher: its check value, which each makes in its own way, says by which.
+        algorithms = "TA" if usage in PAIR_USAGES else BLOCK_USES[usage].algorithm
+        keys = [
+            key_of(name, value, one, "M6" if (usage, one) == (KeyUsage.MAC, "A") else None)
+            for one in algorithms
+            if len(value) in KEY_LENGTHS[one]
+        ]
+        if not keys:
+            raise KeyRefused(f"the components have not the length of a {usage} key")
+        return self._checked(
+            next((key for key in keys if key.check_value == check_value.upper()), keys[0]), check_value
+        )
 
     def import_block(
         self, usage: KeyUsage, owner: str | None, key_block: str, pair: str, check_value: str | None = None

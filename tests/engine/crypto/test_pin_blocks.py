@@ -107,3 +107,71 @@ def test_a_refusal_repeats_no_digit_of_pin_or_pan() -> None:
         decode_format_0(encode_format_3("987654", PAN), PAN)
     assert "987654" not in str(refusal.value)
     assert PAN not in str(refusal.value)
+
+
+# The other formats
+
+
+@settings(deadline=None)
+@given(pin=PINS)
+def test_psec_writes_the_same_chip_block(pin: str) -> None:
+    assert pin_blocks.encode_format_2(pin) == psec.pinblock.encode_pinblock_iso_2(pin)
+    assert pin_blocks.decode_format_2(pin_blocks.encode_format_2(pin)) == pin
+
+
+@settings(deadline=None)
+@given(
+    pin=PINS, pan=PANS, key=st.sampled_from((16, 24, 32)).flatmap(lambda size: st.binary(min_size=size, max_size=size))
+)
+def test_psec_and_we_open_each_other_s_blocks_of_format_4(pin: str, pan: str, key: bytes) -> None:
+    theirs = psec.pinblock.encipher_pinblock_iso_4(key, pin, pan)
+    assert pin_blocks.decrypt_format_4(key, theirs, pan) == pin
+    assert psec.pinblock.decipher_pinblock_iso_4(key, pin_blocks.encrypt_format_4(key, pin, pan), pan) == pin
+
+
+@settings(deadline=None)
+@given(block=st.binary(min_size=16, max_size=16), pan=PANS, key=st.binary(min_size=16, max_size=16))
+def test_what_psec_refuses_of_format_4_is_refused(block: bytes, pan: str, key: bytes) -> None:
+    try:
+        theirs = psec.pinblock.decipher_pinblock_iso_4(key, block, pan)
+    except ValueError:
+        with pytest.raises(FormatError):
+            pin_blocks.decrypt_format_4(key, block, pan)
+    else:
+        assert pin_blocks.decrypt_format_4(key, block, pan) == theirs
+
+
+@given(pin=PINS, fill=st.text("0123456789ABCDEF", min_size=10, max_size=10))
+def test_format_1_knows_no_card_and_takes_any_fill(pin: str, fill: str) -> None:
+    assert pin_blocks.decode_format_1(pin_blocks.encode_format_1(pin, fill)) == pin
+    assert pin_blocks.decode_format_1(pin_blocks.encode_format_1(pin)) == pin
+
+
+def test_one_pin_has_many_blocks_of_format_4_and_none_is_another_card_s() -> None:
+    key, other = bytes(range(16)), PAN[:-2] + "99"
+    blocks = {pin_blocks.encrypt_format_4(key, "1234", PAN) for _ in range(8)}
+    assert len(blocks) == 8
+    for block in blocks:
+        with pytest.raises(FormatError):
+            pin_blocks.decrypt_format_4(key, block, other)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: pin_blocks.decode_format_1(bytes(8)),
+        lambda: pin_blocks.decode_format_1(bytes.fromhex("131234567890ABCD")),
+        lambda: pin_blocks.decode_format_1(bytes.fromhex("1412A4567890ABCD")),
+        lambda: pin_blocks.decode_format_2(bytes.fromhex("241234FFFFFFFFFE")),
+        lambda: pin_blocks.decode_format_2(bytes(7)),
+        lambda: pin_blocks.encode_format_2("123"),
+        lambda: pin_blocks.encode_format_1("12345678901234"),
+        lambda: pin_blocks.decrypt_format_4(bytes(16), bytes(8), PAN),
+        lambda: pin_blocks.decrypt_format_4(bytes(16), bytes(16), ""),
+        lambda: pin_blocks.encrypt_format_4(bytes(16), "1234", PAN, bytes(7)),
+        lambda: pin_blocks.encrypt_format_4(bytes(8), "1234", PAN),
+    ],
+)
+def test_blocks_that_are_none_are_refused(wrong: Callable[[], object]) -> None:
+    with pytest.raises(FormatError):
+        wrong()
