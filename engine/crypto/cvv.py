@@ -34,9 +34,9 @@ def card_verification_value(cvk: bytes, pan: str, expiry: str, service_code: str
         12 <= len(pan) <= 19 and len(expiry) == 4 and len(service_code) == 3 and digits.isascii() and digits.isdecimal()
     ):
         raise FormatError("CVV input", "is a PAN of 12 to 19 digits, an expiry of 4 and a service code of 3")
-    blocks = bytes.fromhex(digits.ljust(32, "0"))
-    first = des.encrypt_ecb(cvk[:8], blocks[:8])
-    return decimalise(des.encrypt_ecb(cvk, des.xor(first, blocks[8:])), 3)
+    first = des.encrypt_ecb(cvk[:8], bytes.fromhex(digits[:16]))
+    second = int.from_bytes(first, "big") ^ int(digits[16:].ljust(16, "0"), 16)
+    return decimalise(des.encrypt_ecb(cvk, second.to_bytes(des.BLOCK, "big")), 3)
 
 
 def expiry_as_used(expiry_yymm: str, service_code: str) -> str:

@@ -26,12 +26,16 @@ _KEPT = 256
 
 def encrypt_ecb(key: bytes, blocks: bytes) -> bytes:
     """Encrypt each 8-byte block by itself. `key`: 8, 16 or 24 bytes; `blocks`: whole blocks, else `FormatError`."""
-    return _contexts.ecb_encryptor(key).update(_whole(blocks))
+    if len(blocks) % BLOCK:
+        raise _partial()
+    return _contexts.ecb_encryptor(key).update(blocks)
 
 
 def decrypt_ecb(key: bytes, blocks: bytes) -> bytes:
     """The inverse of `encrypt_ecb`."""
-    return _contexts.ecb_decryptor(key).update(_whole(blocks))
+    if len(blocks) % BLOCK:
+        raise _partial()
+    return _contexts.ecb_decryptor(key).update(blocks)
 
 
 def encrypt_cbc(key: bytes, blocks: bytes, iv: bytes = _ZERO_BLOCK) -> bytes:
@@ -49,17 +53,12 @@ def decrypt_cbc(key: bytes, blocks: bytes, iv: bytes = _ZERO_BLOCK) -> bytes:
 
 def once(key: bytes, blocks: bytes) -> bytes:
     """`encrypt_ecb` under a key that does not come again: nothing is kept."""
-    return _ecb_encryptor(key).update(_whole(blocks))
+    return ecb_encryptor(key).update(_whole(blocks))
 
 
 def once_decrypt(key: bytes, blocks: bytes) -> bytes:
     """`decrypt_ecb` under a key that does not come again: nothing is kept."""
     return _ecb_decryptor(key).update(_whole(blocks))
-
-
-def once_cbc(key: bytes, blocks: bytes) -> bytes:
-    """`encrypt_cbc` from zero under a key that does not come again: nothing is kept."""
-    return Cipher(TripleDES(_expanded(key)), _CBC_FROM_ZERO).encryptor().update(_whole(blocks))
 
 
 def xor(left: bytes, right: bytes) -> bytes:
@@ -82,10 +81,14 @@ def _expanded(key: bytes) -> bytes:
     return (key * 3)[:24]
 
 
-def _whole(blocks: bytes) -> bytes:
+def _partial() -> FormatError:
     # A kept context would hold a partial block back and put it before the next message.
+    return FormatError("DES input", "is not a whole number of 8-byte blocks")
+
+
+def _whole(blocks: bytes) -> bytes:
     if len(blocks) % BLOCK:
-        raise FormatError("DES input", "is not a whole number of 8-byte blocks")
+        raise _partial()
     return blocks
 
 
@@ -95,7 +98,8 @@ def _one_block(iv: bytes) -> bytes:
     return iv
 
 
-def _ecb_encryptor(key: bytes) -> CipherContext:
+def ecb_encryptor(key: bytes) -> CipherContext:
+    """A context for one thread: who makes it keeps it."""
     return Cipher(TripleDES(_expanded(key)), _ECB).encryptor()
 
 
@@ -103,7 +107,7 @@ def _ecb_decryptor(key: bytes) -> CipherContext:
     return Cipher(TripleDES(_expanded(key)), _ECB).decryptor()
 
 
-class _Chain:
+class Chain:
     """A kept CBC encryptor.
 
     Its state is the last ciphertext block, which XORed into the next message's first block starts anew.
@@ -114,14 +118,16 @@ class _Chain:
         self._context: CipherContext | None = None
         self._last = _ZERO_BLOCK
 
-    def encrypt(self, blocks: bytes, iv: bytes) -> bytes:
+    def encrypt(self, blocks: bytes, iv: bytes = _ZERO_BLOCK) -> bytes:
+        """Whole blocks in a chain of their own from `iv`."""
         if not blocks:
             return b""
         # Put away while in use: an interrupt between the two steps must not leave a context whose state is unknown.
         context, self._context = self._context, None
         if context is None:
             context, self._last = Cipher(TripleDES(self._key), _CBC_FROM_ZERO).encryptor(), _ZERO_BLOCK
-        ciphertext = context.update(xor(xor(blocks[:BLOCK], iv), self._last) + blocks[BLOCK:])
+        first = int.from_bytes(blocks[:BLOCK], "big") ^ int.from_bytes(iv, "big") ^ int.from_bytes(self._last, "big")
+        ciphertext = context.update(first.to_bytes(BLOCK, "big") + blocks[BLOCK:])
         self._last, self._context = ciphertext[-BLOCK:], context
         return ciphertext
 
@@ -130,9 +136,9 @@ class _Contexts(threading.local):
     """This thread's kept contexts, by key; the least recently used is forgotten."""
 
     def __init__(self) -> None:
-        self.ecb_encryptor = lru_cache(_KEPT)(_ecb_encryptor)
+        self.ecb_encryptor = lru_cache(_KEPT)(ecb_encryptor)
         self.ecb_decryptor = lru_cache(_KEPT)(_ecb_decryptor)
-        self.cbc_chain = lru_cache(_KEPT)(_Chain)
+        self.cbc_chain = lru_cache(_KEPT)(Chain)
 
 
 _contexts = _Contexts()

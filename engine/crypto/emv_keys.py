@@ -12,7 +12,7 @@ from engine.crypto import des
 from engine.crypto.decimalisation import decimalise
 from engine.vocabulary.errors import FormatError
 
-_ALL_ONES = b"\xff" * 8
+_INVERSE = bytes(range(255, -1, -1))
 KEY_LENGTH = 16
 
 
@@ -45,14 +45,13 @@ def counter_session_key(card_master_key: bytes, counter: bytes) -> bytes:
     if len(counter) != 2:
         raise FormatError("application transaction counter", "has 2 bytes")
     _require_key(card_master_key)
-    inverse = bytes(byte ^ 0xFF for byte in counter)
-    return des.with_odd_parity(des.xor(card_master_key, bytes(6) + counter + bytes(6) + inverse))
+    return des.with_odd_parity(des.xor(card_master_key, bytes(6) + counter + bytes(6) + counter.translate(_INVERSE)))
 
 
 def _from_digits(issuer_master_key: bytes, digits: str) -> bytes:
     _require_key(issuer_master_key)
     block = bytes.fromhex(digits)
-    return des.with_odd_parity(des.encrypt_ecb(issuer_master_key, block + des.xor(block, _ALL_ONES)))
+    return des.with_odd_parity(des.encrypt_ecb(issuer_master_key, block + block.translate(_INVERSE)))
 
 
 def _pan_and_sequence(pan: str, sequence_number: str) -> str:

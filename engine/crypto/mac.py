@@ -49,23 +49,33 @@ def cbc_mac(key: bytes, message: bytes, padding: Padding) -> bytes:
     return des.encrypt_cbc(key, pad(message, padding))[-des.BLOCK :]
 
 
+class RetailMac:
+    """Algorithm 3 under one key, 16 bytes, K and K' (else `FormatError`). For one thread: who makes it keeps it."""
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) != 16:
+            raise FormatError("MAC key", "has 16 bytes")
+        self._chain = des.Chain(key[:8])
+        # Encrypting the last block under K, decrypting under K' and encrypting under K is triple DES under K K' K.
+        self._last = des.ecb_encryptor(key)
+
+    def mac(self, message: bytes, padding: Padding) -> bytes:
+        """The MAC, 8 bytes."""
+        padded = pad(message, padding)
+        last = int.from_bytes(padded[-des.BLOCK :], "big")
+        if len(padded) > des.BLOCK:
+            last ^= int.from_bytes(self._chain.encrypt(padded[: -des.BLOCK])[-des.BLOCK :], "big")
+        return self._last.update(last.to_bytes(des.BLOCK, "big"))
+
+
 def retail_mac(key: bytes, message: bytes, padding: Padding) -> bytes:
-    """The MAC, 8 bytes. `key`: 16 bytes, K and K'; else `FormatError`."""
-    if len(key) != 16:
-        raise FormatError("MAC key", "has 16 bytes")
-    padded = pad(message, padding)
-    chained = des.encrypt_cbc(key[:8], padded[: -des.BLOCK])[-des.BLOCK :] or bytes(des.BLOCK)
-    # Encrypting the last block under K, decrypting under K' and encrypting under K is triple DES under K K' K.
-    return des.encrypt_ecb(key, des.xor(chained, padded[-des.BLOCK :]))
+    """The MAC of algorithm 3, 8 bytes. `key`: 16 bytes, K and K'; else `FormatError`."""
+    return _contexts.retail(key).mac(message, padding)
 
 
 def retail_mac_once(key: bytes, message: bytes, padding: Padding) -> bytes:
-    """`retail_mac` under a key that does not come again (a chip's session): nothing is kept."""
-    if len(key) != 16:
-        raise FormatError("MAC key", "has 16 bytes")
-    padded = pad(message, padding)
-    chained = des.once_cbc(key[:8], padded[: -des.BLOCK])[-des.BLOCK :] or bytes(des.BLOCK)
-    return des.once(key, des.xor(chained, padded[-des.BLOCK :]))
+    """`retail_mac` under a key that does not come again: nothing is kept."""
+    return RetailMac(key).mac(message, padding)
 
 
 def aes_cmac(key: bytes, message: bytes) -> bytes:
@@ -96,9 +106,10 @@ def _des_cmac(key: bytes) -> CMAC:
 
 
 class _Contexts(threading.local):
-    """This thread's kept CMACs, by key."""
+    """This thread's kept MACs, by key."""
 
     def __init__(self) -> None:
+        self.retail = lru_cache(_KEPT)(RetailMac)
         self.aes = lru_cache(_KEPT)(_aes_cmac)
         self.des = lru_cache(_KEPT)(_des_cmac)
 

@@ -22,6 +22,10 @@ from engine.vocabulary.errors import FormatError
 
 BLOCK = 8
 _MIN_PIN, _MAX_PIN = 4, 12
+_ENDS = {f"{length:X}": 2 + length for length in range(_MIN_PIN, _MAX_PIN + 1)}
+"""Where a PIN ends in its field, by the digit that gives its length."""
+_HEADS = {length: f"0{length:X}" for length in range(_MIN_PIN, _MAX_PIN + 1)}
+"""How a block of format 0 begins, by the length of its PIN."""
 _FORMAT_3_FILL = "ABCDEF"
 _MAX_FILL = 14 - _MIN_PIN
 
@@ -33,7 +37,13 @@ def encode_format_0(pin: str, pan: str) -> bytes:
 
 def decode_format_0(block: bytes, pan: str) -> str:
     """The PIN in a clear format 0 block of this card; `FormatError` if it is not one."""
-    return _decode("0", block, pan, "F")
+    account_field = _account_field(pan)
+    field = "%016X" % (int.from_bytes(block, "big") ^ account_field)
+    # A PIN has no F: what is left without the filling must be as long as it says. If not, `_read` says what is wrong.
+    pin = field[2:].rstrip("F")
+    if field[:2] == _HEADS.get(len(pin)) and pin.isdecimal() and len(block) == BLOCK:
+        return pin
+    return _read("0", block, account_field, "F")
 
 
 def encode_format_3(pin: str, pan: str, fill: str | None = None) -> bytes:
@@ -47,7 +57,7 @@ def encode_format_3(pin: str, pan: str, fill: str | None = None) -> bytes:
 
 def decode_format_3(block: bytes, pan: str) -> str:
     """The PIN in a clear format 3 block of this card; `FormatError` if it is not one."""
-    return _decode("3", block, pan, _FORMAT_3_FILL)
+    return _read("3", block, _account_field(pan), _FORMAT_3_FILL)
 
 
 def encode_format_1(pin: str, fill: str | None = None) -> bytes:
@@ -113,23 +123,19 @@ def _encode(control: str, pin: str, pan: str, fill: str) -> bytes:
     return (int(pin_field, 16) ^ _account_field(pan)).to_bytes(BLOCK, "big")
 
 
-def _decode(control: str, block: bytes, pan: str, fill: str) -> str:
-    return _read(control, block, _account_field(pan), fill)
-
-
 def _read(control: str, block: bytes, account_field: int, fill: str) -> str:
     if len(block) != BLOCK:
         raise FormatError("PIN block", "has 8 bytes")
-    field = f"{int.from_bytes(block, 'big') ^ account_field:016X}"
+    field = "%016X" % (int.from_bytes(block, "big") ^ account_field)
     if field[0] != control:
         raise FormatError("PIN block", f"is not of format {control}")
-    length = int(field[1], 16)
-    if not _MIN_PIN <= length <= _MAX_PIN:
+    end = _ENDS.get(field[1])
+    if end is None:
         raise FormatError("PIN block", "gives a PIN length outside 4 to 12")
-    pin = field[2 : 2 + length]
+    pin = field[2:end]
     if not pin.isdecimal():
         raise FormatError("PIN block", "has a PIN digit above 9")
-    if field[2 + length :].strip(fill):
+    if field[end:].lstrip(fill):
         raise FormatError("PIN block", "is filled with a digit that its format does not allow")
     return pin
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from engine.crypto import des
 from engine.crypto.decimalisation import decimalise
-from engine.crypto.pin_blocks import require_pin
 from engine.vocabulary.errors import FormatError
 
 
@@ -18,9 +17,14 @@ def pin_verification_value(pvk: bytes, pan: str, pvki: str, pin: str) -> str:
 
     `pvk`: 16 bytes; `pan`: 12 to 19 digits; `pvki`: one digit; `pin`: 4 to 12 digits; else `FormatError`.
     """
-    if not (12 <= len(pan) <= 19 and pan.isascii() and pan.isdecimal()):
-        raise FormatError("PAN", "has 12 to 19 digits")
-    if not (len(pvki) == 1 and pvki.isascii() and pvki.isdecimal()):
-        raise FormatError("PVKI", "is one digit")
-    parameter = bytes.fromhex(pan[-12:-1] + pvki + require_pin(pin)[:4])
-    return decimalise(des.encrypt_ecb(pvk, parameter), 4)
+    digits = pan + pvki + pin
+    if not (digits.isdecimal() and digits.isascii() and len(pvki) == 1 and 12 <= len(pan) <= 19):
+        raise FormatError("PVV input", "is a PAN of 12 to 19 digits, a key index of one and a PIN")
+    if not 4 <= len(pin) <= 12:
+        raise FormatError("PIN", "has 4 to 12 digits")
+    return value_of_checked(pvk, pan, pvki, pin)
+
+
+def value_of_checked(pvk: bytes, pan: str, pvki: str, pin: str) -> str:
+    """`pin_verification_value` of what its caller has checked already: the HSM, in the middle of many."""
+    return decimalise(des.encrypt_ecb(pvk, bytes.fromhex(pan[-12:-1] + pvki + pin[:4])), 4)

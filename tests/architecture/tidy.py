@@ -38,12 +38,12 @@ LIBRARY_HOMES: dict[str, tuple[str, ...]] = {
     "fastapi": ("api", "simulator"),
     "httpx": (),
     "hypothesis": (),
-    "iso8583": ("gateways/iso8583",),  # what pyiso8583 is imported as
-    "psec": (),
+    "iso8583": ("gateways/iso8583", "benchmarks/crypto.py"),  # what pyiso8583 is imported as
+    "psec": ("benchmarks/crypto.py",),  # measured against
     "psycopg": ("engine/database",),
     "pydantic": ("api",),
     "pydantic_settings": ("api/settings.py",),
-    "pyemv": (),
+    "pyemv": ("benchmarks/crypto.py",),
     "pytest": (),
     "rich": ("api", "simulator", "benchmarks", "gateways/iso8583/describe.py"),  # which builds what commands show
     "sqlalchemy": ("engine", "issuer", "api", "simulator", "benchmarks"),

@@ -15,11 +15,13 @@ from functools import cached_property
 
 from sqlalchemy import Connection, text
 
+from api.keys import PERSONALISATION
 from api.system import MEMBERS, OUR_ACQUIRER
 from engine.acquirer import TERMINALS
 from engine.crypto.des import encrypt_ecb
-from engine.crypto.door import pair_name
-from engine.crypto.keys import TEST_MASTER_KEY, zone_key_of_test_world
+from engine.crypto.door import KeyName, KeyUsage, pair_name
+from engine.crypto.door.keys import PAIR_USAGES
+from engine.crypto.keys import TEST_MASTER_KEY, key_of_test_world, local_master_key, zone_key_of_test_world
 from engine.crypto.pin_blocks import encode_format_0
 from engine.vocabulary.messages import AuthorizationRequest
 from simulator.plastic import other_pin
@@ -67,6 +69,9 @@ class Secrets:
         return (request for request in self.requests if isinstance(request, AuthorizationRequest))
 
     def _patterns(self) -> Iterator[tuple[str, str]]:
+        for key in _keys():
+            yield "key", key.hex()
+            yield "key, as bytes", key.decode("latin-1")
         pans = {card.pan.clear for person in self.population.people for card in person.cards}
         pans |= {request.pan.clear for request in self.requests}
         for pan in sorted(pans):
@@ -99,6 +104,17 @@ class Secrets:
         (right,) = (card.pin for person in self.population.people for card in person.cards if card.pan.clear == pan)
         yield right
         yield other_pin(right)
+
+
+def _keys() -> Iterator[bytes]:
+    """Every key that the HSMs of a simulated day may hold, and those above them."""
+    yield from (TEST_MASTER_KEY, local_master_key(TEST_MASTER_KEY))
+    for member in MEMBERS:
+        partners = (NETWORK, TERMINALS, PERSONALISATION)
+        owners = {pair_name(member.name, partner) for partner in partners if partner != member.name}
+        for usage in KeyUsage:
+            for owner in owners if usage in PAIR_USAGES else {member.name}:
+                yield key_of_test_world(TEST_MASTER_KEY, KeyName(owner, usage, 1))
 
 
 _ZONE_KEYS = [

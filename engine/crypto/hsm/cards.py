@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Sequence
 from uuid import UUID
-
-from cryptography.hazmat.primitives.constant_time import bytes_eq
 
 from engine.crypto import aead
 from engine.crypto.cvv import card_verification_value, expiry_as_used
@@ -71,7 +70,7 @@ class CardDesk:
                 right = card_verification_value(key.value_for(_CVK), asked.pan.clear, expiry, asked.service_code)
             except FormatError:
                 return False
-            if bytes_eq(right.encode(), said):
+            if hmac.compare_digest(right.encode(), said):
                 return True
         return False
 
@@ -84,7 +83,7 @@ class CardDesk:
         except (FormatError, KeyRefused):
             # A key index that nobody knows comes from the card, and spoils no other.
             return False
-        return bytes_eq(right.encode(), asked.value.encode())
+        return hmac.compare_digest(right.encode(), asked.value.encode())
 
     def _decrypt_pan(self, item: SealedPan) -> Pan:
         name = KeyName.from_key_id(item.key_id)

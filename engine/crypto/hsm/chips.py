@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Sequence
-
-from cryptography.hazmat.primitives.constant_time import bytes_eq
 
 from engine.crypto import emv_scripts
 from engine.crypto.door.chips import (
@@ -91,7 +90,7 @@ class ChipDesk(PinDesk):
         except (FormatError, KeyRefused):
             # A key index that nobody knows comes from the card, and spoils no other.
             return False
-        return bytes_eq(right, asked.cryptogram)
+        return hmac.compare_digest(right, asked.cryptogram)
 
     def _arpc(self, asked: ResponseCryptogram) -> bytes:
         card_key = self._card_key(KeyUsage.CHIP_CRYPTOGRAM, asked.card, asked.version)

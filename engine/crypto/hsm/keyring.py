@@ -70,7 +70,10 @@ class KeyRing:
         self._lock = threading.RLock()
         self._records: dict[KeyName, KeyRecord] = {}
         self._opened: dict[KeyName, Key] = {}
+        # What requests ask by, made whole at each change.
         self._candidates: dict[tuple[KeyUsage, str], tuple[Key, ...]] = {}
+        self._current: dict[tuple[KeyUsage, str], Key] = {}
+        self._exact: dict[tuple[KeyUsage, str, int], Key] = {}
         KeyName(institution, KeyUsage.FINGERPRINT, 1)
         self.refresh()
 
@@ -103,16 +106,18 @@ class KeyRing:
 
     def current(self, usage: KeyUsage, owner: str) -> Key:
         """The key that makes what is new; `KeyRefused` if there is none."""
-        found = self.candidates(usage, owner)[0]
-        if self._records[found.name].state is not KeyState.CURRENT:
+        found = self._current.get((usage, owner))
+        if found is None:
+            self.candidates(usage, owner)
+            found = self._current.get((usage, owner))
+        if found is None:
             raise KeyRefused(f"{self.institution} has no current {usage} key of {owner}: activate one")
         return found
 
     def exact(self, usage: KeyUsage, owner: str, version: int) -> Key:
         """The key of this version, in whatever state; `KeyRefused` if it is not held."""
-        name = KeyName(owner, usage, version)
-        found = self._opened.get(name)
-        return found if found is not None else self._found(name, exact=True)[0]
+        found = self._exact.get((usage, owner, version))
+        return found if found is not None else self._found(KeyName(owner, usage, version), exact=True)[0]
 
     def add(self, key: Key, state: KeyState) -> KeyRecord:
         """Keep a key. What is kept under its name already stays, and is returned."""
@@ -193,3 +198,7 @@ class KeyRing:
         # Readers take no lock: each sees the old ones or the new ones.
         self._records, self._opened = records, opened
         self._candidates = {place: tuple(keys) for place, keys in grouped.items()}
+        self._exact = {(name.usage, name.owner, name.version): key for name, key in opened.items()}
+        self._current = {
+            place: keys[0] for place, keys in grouped.items() if records[keys[0].name].state is KeyState.CURRENT
+        }

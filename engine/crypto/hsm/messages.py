@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Sequence
-
-from cryptography.hazmat.primitives.constant_time import bytes_eq
 
 from engine.crypto import aes, des, dukpt_aes, dukpt_tdes
 from engine.crypto.door.keys import KeyRefused, KeyUsage, Ksn
@@ -45,13 +44,13 @@ class MessageDesk:
 
     def _verdicts(self, link: str, messages: Sequence[tuple[bytes, bytes]]) -> list[bool]:
         keys = self._ring.candidates(KeyUsage.MAC, link)
-        return [any(bytes_eq(_mac(key, message), mac) for key in keys) for message, mac in messages]
+        return [any(hmac.compare_digest(_mac(key, message), mac) for key in keys) for message, mac in messages]
 
     def _verify_device(self, ksn: Ksn, message: bytes, mac: bytes) -> bool:
         if len(mac) not in _DEVICE_MAC_LENGTHS:
             return False
         try:
-            return bytes_eq(self._device_mac(ksn, message, request=True)[: len(mac)], mac)
+            return hmac.compare_digest(self._device_mac(ksn, message, request=True)[: len(mac)], mac)
         except (FormatError, KeyRefused):
             # A serial number that nobody knows comes from the device, and spoils no other.
             return False

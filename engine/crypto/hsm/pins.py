@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import assert_never
-
-from cryptography.hazmat.primitives.constant_time import bytes_eq
+import hmac
+from collections.abc import Sequence
 
 from engine.crypto import des, dukpt_aes, dukpt_tdes, pin_blocks
 from engine.crypto.door.keys import KeyRefused, KeyUsage, Ksn
@@ -21,12 +19,12 @@ from engine.crypto.door.pins import (
 from engine.crypto.hsm.keyring import KeyRing
 from engine.crypto.keys import Key
 from engine.crypto.pin_offset import natural_pin, offset_of, validation_digits
-from engine.crypto.pvv import pin_verification_value
+from engine.crypto.pvv import pin_verification_value, value_of_checked
 from engine.vocabulary.errors import BezantError, FormatError
 from engine.vocabulary.identifiers import Pan
 
-_PVKIS = frozenset("123456")
-_ZONE = KeyUsage.PIN_ZONE
+_PVKIS = {str(version): version for version in range(1, 7)}
+_ZONE, _PVK = KeyUsage.PIN_ZONE, KeyUsage.PIN_VERIFICATION
 _ISO_0, _ISO_1, _ISO_3, _ISO_4 = PinBlockFormat.ISO_0, PinBlockFormat.ISO_1, PinBlockFormat.ISO_3, PinBlockFormat.ISO_4
 
 
@@ -70,23 +68,24 @@ class PinDesk:
             raise BezantError(
                 f"The zone {asked.to_zone} takes no PIN blocks of format {to_format}: its key is of another."
             )
-        pin = self.open_pin(asked.from_zone, asked.pin_block, asked.pan, asked.from_format)
-        if pin is None:
+        opened = self._open(asked.from_zone, asked.pin_block, asked.pan, asked.from_format)
+        if opened is None:
             return None
+        pin, block_0 = opened
         value = to_key.value_for(_ZONE)
         if to_format is _ISO_0:
-            return des.encrypt_ecb(value, pin_blocks.encode_format_0(pin, asked.pan.clear))
+            return des.encrypt_ecb(value, block_0 or pin_blocks.encode_format_0(pin, asked.pan.clear))
         if to_format is _ISO_3:
             return des.encrypt_ecb(value, pin_blocks.encode_format_3(pin, asked.pan.clear))
         return pin_blocks.encrypt_format_4(value, pin, asked.pan.clear)
 
     def _verify_value(self, asked: PinVerification) -> PinVerdict:
-        pvk = self._pvk(asked.pvki)
-        pin = self.open_pin(asked.zone, asked.pin_block, asked.pan, asked.format)
-        if pin is None:
+        pvk, pan = self._pvk(asked.pvki), asked.pan
+        opened = self._open(asked.zone, asked.pin_block, pan, asked.format)
+        if opened is None:
             return PinVerdict.UNREADABLE
-        right = pin_verification_value(pvk, asked.pan.clear, asked.pvki, pin)
-        return PinVerdict.CORRECT if bytes_eq(right.encode(), asked.pvv.encode()) else PinVerdict.WRONG
+        right = value_of_checked(pvk, pan.clear, asked.pvki, opened[0])
+        return PinVerdict.CORRECT if hmac.compare_digest(right.encode(), asked.pvv.encode()) else PinVerdict.WRONG
 
     def _verify_offset(self, asked: PinOffsetVerification) -> PinVerdict:
         pin = self.open_pin(asked.zone, asked.pin_block, asked.pan, asked.format)
@@ -94,7 +93,7 @@ class PinDesk:
             return PinVerdict.UNREADABLE
         for key in self._ring.candidates(KeyUsage.PIN_OFFSET, self._ring.institution):
             right = offset_of(_natural_pin(key, asked.pan, len(pin)), pin)
-            if bytes_eq(right.encode(), asked.offset.encode()):
+            if hmac.compare_digest(right.encode(), asked.offset.encode()):
                 return PinVerdict.CORRECT
         return PinVerdict.WRONG
 
@@ -104,34 +103,41 @@ class PinDesk:
         return None if pin is None else pin_verification_value(pvk, asked.pan.clear, asked.pvki, pin)
 
     def _pvk(self, pvki: str) -> bytes:
-        if pvki not in _PVKIS:
+        version = _PVKIS.get(pvki)
+        if version is None:
             raise KeyRefused(f"{self._ring.institution} holds PIN verification keys of index 1 to 6 only")
-        usage = KeyUsage.PIN_VERIFICATION
-        return self._ring.exact(usage, self._ring.institution, int(pvki)).value_for(usage)
+        return self._ring.exact(_PVK, self._ring.institution, version).value_for(_PVK)
 
     def open_pin(self, source: PinSource, block: bytes, pan: Pan, of: PinBlockFormat | None) -> str | None:
         """The PIN in an encrypted block, within the HSM; None when no key of the source opens it."""
+        opened = self._open(source, block, pan, of)
+        return None if opened is None else opened[0]
+
+    def _open(self, source: PinSource, block: bytes, pan: Pan, of: PinBlockFormat | None) -> _Opened | None:
         if isinstance(source, Ksn):
             return self._open_from_device(source, block, pan, of)
-        keys = self._ring.candidates(_ZONE, source)
-        pin = _first(lambda key: _open_from_zone(key, block, pan, of), keys)
-        if pin is None and self._ring.refresh():
-            # Another process may have taken a new key of the zone meanwhile.
-            pin = _first(lambda key: _open_from_zone(key, block, pan, of), self._ring.candidates(_ZONE, source))
-        return pin
+        for key in self._ring.candidates(_ZONE, source):
+            if (opened := _open_from_zone(key, block, pan, of)) is not None:
+                return opened
+        # Another process may have taken a new key of the zone meanwhile.
+        return self._open(source, block, pan, of) if self._ring.refresh() else None
 
-    def _open_from_device(self, ksn: Ksn, block: bytes, pan: Pan, of: PinBlockFormat | None) -> str | None:
+    def _open_from_device(self, ksn: Ksn, block: bytes, pan: Pan, of: PinBlockFormat | None) -> _Opened | None:
         usage = KeyUsage.DEVICE_BASE_AES if ksn.by_aes else KeyUsage.DEVICE_BASE_TDES
         try:
             bdk = self._ring.exact(usage, self._ring.institution, ksn.key_set).value_for(usage)
             if ksn.by_aes:
                 key = dukpt_aes.device_key(bdk, ksn.value, dukpt_aes.Use.PIN)
-                return pin_blocks.decrypt_format_4(key, block, pan.clear) if of in (None, _ISO_4) else None
+                return _read_format_4(key, block, pan, of)
             key = dukpt_tdes.device_key(bdk, ksn.value, dukpt_tdes.Use.PIN)
-            return _read(des.once_decrypt(key, block), pan, _ISO_0 if of is None else of)
+            return _read(des.once_decrypt(key, block), pan, of)
         except (FormatError, KeyRefused):
             # A key set that nobody knows is the device's fault, not the list's.
             return None
+
+
+_Opened = tuple[str, bytes | None]
+"""A PIN, and its clear block where it came in one of format 0 already."""
 
 
 def _natural_pin(key: Key, pan: Pan, length: int) -> str:
@@ -139,32 +145,25 @@ def _natural_pin(key: Key, pan: Pan, length: int) -> str:
     return natural_pin(key.value_for(KeyUsage.PIN_OFFSET), validation_digits(pan.clear[-13:-1]), length=length)
 
 
-def _first(opens: Callable[[Key], str | None], keys: Sequence[Key]) -> str | None:
-    for key in keys:
-        pin = opens(key)
-        if pin is not None:
-            return pin
-    return None
-
-
-def _open_from_zone(key: Key, block: bytes, pan: Pan, of: PinBlockFormat | None) -> str | None:
+def _open_from_zone(key: Key, block: bytes, pan: Pan, of: PinBlockFormat | None) -> _Opened | None:
     value = key.value_for(_ZONE)
     try:
         if key.algorithm == "A":
-            return pin_blocks.decrypt_format_4(value, block, pan.clear) if of in (None, _ISO_4) else None
-        return _read(des.decrypt_ecb(value, block), pan, _ISO_0 if of is None else of)
+            return _read_format_4(value, block, pan, of)
+        clear = des.decrypt_ecb(value, block)
+        # What nearly all come in first.
+        return (pin_blocks.decode_format_0(clear, pan.clear), clear) if of is None else _read(clear, pan, of)
     except FormatError:
         return None
 
 
-def _read(clear: bytes, pan: Pan, of: PinBlockFormat) -> str | None:
-    match of:
-        case PinBlockFormat.ISO_0:
-            return pin_blocks.decode_format_0(clear, pan.clear)
-        case PinBlockFormat.ISO_1:
-            return pin_blocks.decode_format_1(clear)
-        case PinBlockFormat.ISO_3:
-            return pin_blocks.decode_format_3(clear, pan.clear)
-        case PinBlockFormat.ISO_4:
-            return None
-    assert_never(of)
+def _read_format_4(key: bytes, block: bytes, pan: Pan, of: PinBlockFormat | None) -> _Opened | None:
+    return (pin_blocks.decrypt_format_4(key, block, pan.clear), None) if of in (None, _ISO_4) else None
+
+
+def _read(clear: bytes, pan: Pan, of: PinBlockFormat | None) -> _Opened | None:
+    if of is None or of is _ISO_0:
+        return pin_blocks.decode_format_0(clear, pan.clear), clear
+    if of is _ISO_1:
+        return pin_blocks.decode_format_1(clear), None
+    return (pin_blocks.decode_format_3(clear, pan.clear), None) if of is _ISO_3 else None

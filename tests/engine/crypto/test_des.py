@@ -66,7 +66,7 @@ def test_an_interrupt_in_the_middle_leaves_no_chain_of_unknown_state() -> None:
         def update(self, blocks: bytes) -> bytes:
             raise KeyboardInterrupt
 
-    chain = des._Chain(bytes(range(16)))
+    chain = des.Chain(bytes(range(16)))
     right = chain.encrypt(bytes(16), bytes(8))
     chain._context = Interrupted()  # type: ignore[assignment]
     with pytest.raises(KeyboardInterrupt):
