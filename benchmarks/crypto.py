@@ -90,7 +90,8 @@ def run(say: Callable[[str], None]) -> Result:
 def _measured(contest: Contest) -> Row:
     contest.ours(QUESTIONS)
     contest.peer(QUESTIONS)
-    ours, peer = [], []
+    ours: list[float] = []
+    peer: list[float] = []
     gc.collect()
     for round_number in range(ROUNDS):
         sides = [(contest.ours, ours), (contest.peer, peer)]
