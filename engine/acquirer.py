@@ -33,6 +33,7 @@ from engine.vocabulary.messages import (
     AuthorizationRequest,
     AuthorizationResponse,
     CompletionAdvice,
+    OfflineSaleAdvice,
     ReversalAdvice,
     ReversalResponse,
 )
@@ -42,7 +43,14 @@ __all__ = ["ACQUIRER_PROOFS", "TERMINALS", "acquirer_figures", "acquirer_jobs", 
 TERMINALS = "terminals"
 """The other end of the zone key under which an acquirer's terminals encrypt PIN blocks."""
 
-_MESSAGES = (AuthorizationRequest, AuthorizationResponse, ReversalAdvice, ReversalResponse, CompletionAdvice)
+_MESSAGES = (
+    AuthorizationRequest,
+    AuthorizationResponse,
+    ReversalAdvice,
+    ReversalResponse,
+    CompletionAdvice,
+    OfflineSaleAdvice,
+)
 
 
 def acquirer_stages(

@@ -10,7 +10,13 @@ from __future__ import annotations
 
 from engine.ports import Clock, Door
 from engine.vocabulary.errors import FormatError
-from engine.vocabulary.messages import AuthorizationRequest, CompletionAdvice, NetworkManagementRequest, ReversalAdvice
+from engine.vocabulary.messages import (
+    AuthorizationRequest,
+    CompletionAdvice,
+    NetworkManagementRequest,
+    OfflineSaleAdvice,
+    ReversalAdvice,
+)
 from engine.vocabulary.responses import ResponseCode
 from gateways.iso8583.codec import Fields, decode, encode
 from gateways.iso8583.hosting import serve_request
@@ -69,7 +75,7 @@ class _Terminal:
             fields = decode(frame, TERMINAL)
             request = from_fields(fields, now=self._clock.now(), acquirer_id=self._acquirer_id)
             match request:
-                case AuthorizationRequest() | ReversalAdvice() | CompletionAdvice():
+                case AuthorizationRequest() | ReversalAdvice() | CompletionAdvice() | OfflineSaleAdvice():
                     if request.acquirer_id != self._acquirer_id:
                         raise FormatError("DE 32", "is another acquirer")
                     serve_request(self._door, request, fields, self._send)

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from engine.vocabulary.messages import AuthorizationRequest, CompletionAdvice, ReversalAdvice
+from engine.vocabulary.messages import AuthorizationRequest, CompletionAdvice, OfflineSaleAdvice, ReversalAdvice
 from engine.vocabulary.responses import ResponseCode
 from simulator.day import DAY, Day, PlannedPayment, PlannedTransfer, Scenario
 from simulator.faults import Action, Fate, FaultKind, FaultPlan, Injected, Wire
@@ -172,6 +172,8 @@ class Auditor:
             case ReversalAdvice():
                 story = self.stories[reference_of(request)]
                 allowed = self._reverse(story) if arrived else set()
+            case OfflineSaleAdvice():
+                raise AssertionError("nobody's terminal in this world sells offline")
             case CompletionAdvice():
                 story = self.stories[reference_of(request)]
                 allowed = self._complete(story, request.amount.amount_minor) if arrived else set()

@@ -27,6 +27,7 @@ from engine.vocabulary.messages import (
     REFUND,
     AuthorizationRequest,
     CompletionAdvice,
+    OfflineSaleAdvice,
     OriginalData,
     ReversalAdvice,
 )
@@ -45,9 +46,14 @@ from simulator.reading import Watch, read_card
 PATIENCE: Final = timedelta(seconds=45)
 """How long a terminal waits for a reply: longer than the acquirer's 30 seconds, so that its 91 still arrives."""
 REPEATS: Final = 3
+FORWARD_REPEATS: Final = 20
+"""How often a sale made offline is told again, a quarter of an hour apart: its goods are gone."""
 LARGEST_STAN: Final = 999_999
 
-TerminalRequest = AuthorizationRequest | ReversalAdvice | CompletionAdvice
+FORWARD_AFTER: Final = timedelta(minutes=15)
+"""How long a sale that was approved offline lies in the terminal before it is told."""
+
+TerminalRequest = AuthorizationRequest | ReversalAdvice | CompletionAdvice | OfflineSaleAdvice
 
 
 class Entry(StrEnum):
@@ -275,7 +281,7 @@ def original_data(request: AuthorizationRequest) -> OriginalData:
 def reference_of(request: TerminalRequest) -> str:
     """The network's reference of the transaction that a request begins or is about."""
     stan, transmitted_at = request.stan, request.transmitted_at
-    if not isinstance(request, AuthorizationRequest):
+    if isinstance(request, ReversalAdvice | CompletionAdvice):
         stan, transmitted_at = request.original.stan, request.original.transmitted_at
     return network_reference(request.acquirer_id, request.terminal_id, stan, transmitted_at)
 
@@ -339,7 +345,8 @@ def _authorize(terminal: Terminal, presented: Presented, order: Order) -> Conver
         return (yield from _by_chip(terminal, presented, order))
     if presented.entry is Entry.STRIPE and terminal.shop.reads_chips and presented.plastic.chip_secrets is not None:
         # The stripe's service code says that there is a chip: it is swiped only when the chip has failed.
-        return _alone(terminal, presented, order, Outcome(end=KernelEnd.TERMINATED, reason="insert the card"))
+        refused = Outcome(end=KernelEnd.TERMINATED, reason="insert the card")
+        return (yield from _alone(terminal, presented, order, refused))
     request = terminal.authorization(presented, order)
     heard = yield Send(request)
     return (yield from _answered(terminal, request, heard))
@@ -355,8 +362,10 @@ def _answered(
         receipt = yield from _reverse(terminal, receipt, ResponseCode.RESPONSE_RECEIVED_TOO_LATE, heard.at)
         if chip is None or chip.end is not KernelEnd.APPROVED_OFFLINE:
             return receipt
-        # The request is off, and chip and terminal have agreed without it.
-        return replace(receipt, end=End.APPROVED_OFFLINE, amount_minor=amount_minor)
+        # The request is off, and chip and terminal have agreed without it: a sale of its own.
+        sold = replace(request, stan=terminal.next_stan(), transmitted_at=heard.at)
+        made = replace(receipt, end=End.APPROVED_OFFLINE, amount_minor=amount_minor, request=sold)
+        return (yield from _forward(made, heard.at))
     if chip is not None and chip.must_reverse:
         return (yield from _reverse(terminal, receipt, None, heard.at))
     if heard.reply.response_code.approved:
@@ -380,7 +389,7 @@ def _by_chip(terminal: Terminal, presented: Presented, order: Order) -> Conversa
         outcome: Outcome = ended.value
         if outcome.end is KernelEnd.FALLBACK:
             return (yield from _authorize(terminal, replace(presented, entry=Entry.FALLBACK), order))
-        return _alone(terminal, presented, order, outcome)
+        return (yield from _alone(terminal, presented, order, outcome))
     request = terminal.authorization(presented, order, read)
     heard = yield Send(request)
     word = Word(None)
@@ -393,16 +402,31 @@ def _by_chip(terminal: Terminal, presented: Presented, order: Order) -> Conversa
     raise AssertionError("the kernel asks the issuer once")
 
 
-def _alone(terminal: Terminal, presented: Presented, order: Order, outcome: Outcome) -> Receipt:
+def _alone(terminal: Terminal, presented: Presented, order: Order, outcome: Outcome) -> Conversation:
     """Chip and terminal have decided, and nobody was asked."""
-    approved = outcome.end is KernelEnd.APPROVED_OFFLINE
-    return Receipt(
-        end=End.APPROVED_OFFLINE if approved else End.DECLINED_OFFLINE,
-        request=terminal.authorization(presented, order, outcome.card),
-        reply=None,
-        amount_minor=order.amount.amount_minor if approved else 0,
-        chip=outcome,
-    )
+    request = terminal.authorization(presented, order, outcome.card)
+    receipt = Receipt(end=End.DECLINED_OFFLINE, request=request, reply=None, amount_minor=0, chip=outcome)
+    if outcome.end is not KernelEnd.APPROVED_OFFLINE:
+        return receipt
+    sold = replace(receipt, end=End.APPROVED_OFFLINE, amount_minor=order.amount.amount_minor)
+    return (yield from _forward(sold, order.at))
+
+
+def _forward(receipt: Receipt, at: datetime) -> Conversation:
+    """Store and forward: the sale is told when its time has come, and kept until somebody says that they heard."""
+    assert receipt.chip is not None, "the chip has approved"
+    request = replace(receipt.request, pin_block=None)
+    if receipt.chip.card is not None:
+        request = replace(request, icc_data=receipt.chip.card.icc_data)
+    advice = OfflineSaleAdvice(sale=request, approval_code=f"Y1{request.stan[-4:]}")
+    heard = yield Wait(at + FORWARD_AFTER)
+    for attempt in range(1 + FORWARD_REPEATS):
+        heard = yield Send(replace(advice, is_repeat=attempt > 0))
+        if heard.reply is not None:
+            end = End.APPROVED_OFFLINE if heard.reply.response_code.approved else End.NOT_COMPLETED
+            return replace(receipt, end=end, reply=heard.reply)
+        heard = yield Wait(heard.at + FORWARD_AFTER)
+    return replace(receipt, end=End.NOT_COMPLETED)
 
 
 def _reverse(terminal: Terminal, receipt: Receipt, reason: ResponseCode | None, at: datetime) -> Conversation:

@@ -13,6 +13,8 @@ Hard cases, and where they end:
 - a reversal after clearing: refused (a refund is the way); of a declined or given up payment: 00, everything has been
   said;
 - a completion over the tolerance, twice, after a reversal, of nothing: refused with 61, 12, 12, 25;
+- a sale that chip and terminal approved offline, told later: captured, whatever the issuer would have said; after its
+  reversal, or when it is no sale of this merchant's: refused with 12 or 58;
 - an answer that approves more than was asked for: no answer at all, the timer gives the payment up.
 
 Facts of an answer to a 0100: `payment`, `rrn`, `network_reference`, and when approved `approval_code`,
@@ -68,6 +70,7 @@ from engine.vocabulary.messages import (
     AuthorizationRequest,
     AuthorizationResponse,
     CompletionAdvice,
+    OfflineSaleAdvice,
     ReversalAdvice,
     ReversalResponse,
 )
@@ -90,6 +93,8 @@ def decide(route: Route, state: State, asked: Asked, now: datetime) -> Decision:
             return acknowledge(asked.request, payment)
         case CompletionAdvice():
             return _completed(asked, asked.request, payment)
+        case OfflineSaleAdvice():
+            return _sold_offline(route, state, asked, asked.request)
         case TimerFired(name=name) if name == AUTHORIZATION_TIMEOUT:
             return _silent(route, asked, payment, now)
         case _:
@@ -230,6 +235,35 @@ def _completed(asked: Asked, completion: CompletionAdvice, payment: Payment | No
         return refused(ResponseCode.EXCEEDS_AMOUNT_LIMIT, "over_tolerance")
     done = replace(payment, state=PaymentState.CAPTURED, captured_minor=final.amount_minor, is_completed=True)
     return Decision(events=(PaymentCaptured(subject=done, reasons=("completed",)),), answer=accepted(done))
+
+
+def _sold_offline(route: Route, state: State, asked: Asked, advice: OfflineSaleAdvice) -> Decision:
+    """The goods are gone: the payment is captured, and its issuer hears of it by clearing alone.
+
+    Refused only for what makes it nobody's: another merchant's terminal, a currency that the merchant does not take.
+    """
+    sale, merchant = advice.sale, state.get(Merchant, asked.merchant)
+    if (known := state.get(Payment, asked.payment_id)) is not None:
+        # Its reversal came first: the sale is off.
+        return refused(ResponseCode.INVALID_TRANSACTION, f"payment_is_{known.state}")
+    refusals = list(_refusals(route, state, asked, sale, merchant))
+    if sale.transaction_type not in (PURCHASE, CASHBACK) or sale.is_preauthorization:
+        refusals.append((ResponseCode.INVALID_TRANSACTION, "not_a_sale"))
+    if refusals:
+        return refused(*refusals[0])
+    assert merchant is not None, "an unknown merchant is refused"
+    captured = replace(
+        _new_payment(asked, sale, sale.transmitted_at),
+        mcc=merchant.mcc,
+        state=PaymentState.CAPTURED,
+        response_code=ResponseCode.APPROVED,
+        approval_code=advice.approval_code,
+        amount_minor=sale.amount.amount_minor,
+        captured_minor=sale.amount.amount_minor,
+    )
+    return Decision(
+        events=(PaymentCaptured(subject=captured, reasons=("approved_offline",)),), answer=accepted(captured)
+    )
 
 
 # --- what the rules share ---

@@ -27,6 +27,7 @@ from engine.vocabulary.messages import (
     AuthorizationRequest,
     AuthorizationResponse,
     CompletionAdvice,
+    OfflineSaleAdvice,
     ReversalAdvice,
     ReversalResponse,
 )
@@ -106,14 +107,15 @@ class Preparation:
         match request:
             case TimerFired():
                 return Asked(request, request.subject_id, pan=revealed.get(request.subject_id))
-            case AuthorizationRequest():
+            case AuthorizationRequest() | OfflineSaleAdvice():
+                sale = request.sale if isinstance(request, OfflineSaleAdvice) else request
                 return Asked(
                     request,
-                    self._id(request.acquirer_id, request, request),
-                    tokens[request.pan],
-                    request.pan,
-                    id_of_merchant(self._institution, request.merchant_id),
-                    id_of_terminal(self._institution, request.terminal_id),
+                    self._id(sale.acquirer_id, sale, sale),
+                    tokens[sale.pan],
+                    sale.pan,
+                    id_of_merchant(self._institution, sale.merchant_id),
+                    id_of_terminal(self._institution, sale.terminal_id),
                 )
             case AuthorizationResponse():
                 return Asked(request, self._id(request.acquirer_id, request, request))

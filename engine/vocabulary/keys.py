@@ -39,6 +39,7 @@ KEYS: Mapping[type, KeyRule] = {
     messages.AuthorizationResponse: KeyRule("authorization_response", _SENT, ("response_code",)),
     messages.ReversalAdvice: KeyRule("reversal", (*_SENT, "original.stan"), ("pan", "replacement_amount")),
     messages.ReversalResponse: KeyRule("reversal_response", (*_SENT, "original.stan"), ()),
+    messages.OfflineSaleAdvice: KeyRule("offline_sale", _SENT, ("pan", "sale.amount", "sale.processing_code")),
     messages.CompletionAdvice: KeyRule("completion", (*_SENT, "original.stan"), ("pan", "amount")),
     messages.Presentment: KeyRule("presentment", ("arn",), ("pan", "amount", "processing_code")),
     TimerFired: KeyRule("timer", ("subject_id", "name", "due_at"), ()),

@@ -180,6 +180,48 @@ class CompletionAdvice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OfflineSaleAdvice:
+    """0220 without DE 90, repeat 0221: chip and terminal have approved a sale alone; told when there is a line.
+
+    Cannot be refused for funds. `sale` is what the terminal would have asked, `approval_code` (DE 38) its own.
+    """
+
+    sale: AuthorizationRequest
+    approval_code: str
+    is_repeat: bool = False
+
+    @property
+    def acquirer_id(self) -> str:
+        """Of the sale, as all of these."""
+        return self.sale.acquirer_id
+
+    @property
+    def terminal_id(self) -> str:
+        """DE 41."""
+        return self.sale.terminal_id
+
+    @property
+    def stan(self) -> str:
+        """DE 11."""
+        return self.sale.stan
+
+    @property
+    def transmitted_at(self) -> datetime:
+        """DE 7: when the sale was made."""
+        return self.sale.transmitted_at
+
+    @property
+    def rrn(self) -> str:
+        """DE 37."""
+        return self.sale.rrn
+
+    @property
+    def pan(self) -> Pan:
+        """DE 2."""
+        return self.sale.pan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CompletionResponse:
     """0230."""
 
@@ -189,7 +231,8 @@ class CompletionResponse:
     transmitted_at: datetime
     rrn: str
     response_code: ResponseCode
-    original: OriginalData
+    original: OriginalData | None
+    """None where the advice had none: it told of a sale made offline."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

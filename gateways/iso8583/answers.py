@@ -12,13 +12,14 @@ from engine.vocabulary.messages import (
     AuthorizationResponse,
     CompletionAdvice,
     CompletionResponse,
+    OfflineSaleAdvice,
     ReversalAdvice,
     ReversalResponse,
 )
 from engine.vocabulary.money import Money
 from engine.vocabulary.responses import ResponseCode
 
-AnsweredRequest = AuthorizationRequest | ReversalAdvice | CompletionAdvice
+AnsweredRequest = AuthorizationRequest | ReversalAdvice | CompletionAdvice | OfflineSaleAdvice
 
 _KNOWN = {code.value: code for code in ResponseCode}
 _OF_THE_SHELL = {"key_reused": ResponseCode.DUPLICATE_TRANSMISSION}
@@ -41,9 +42,8 @@ def respond(
     if code is None:
         return None
     facts = answer.facts
-    reference = facts.get(
-        "network_reference", None if isinstance(request, CompletionAdvice) else request.network_reference
-    )
+    own = None if isinstance(request, CompletionAdvice | OfflineSaleAdvice) else request.network_reference
+    reference = facts.get("network_reference", own)
     rrn = facts.get("rrn") or request.rrn
     match request:
         case AuthorizationRequest():
@@ -74,7 +74,7 @@ def respond(
                 network_reference=None if reference is None else str(reference),
                 is_advice=request.is_advice,
             )
-        case CompletionAdvice():
+        case CompletionAdvice() | OfflineSaleAdvice():
             return CompletionResponse(
                 acquirer_id=request.acquirer_id,
                 terminal_id=request.terminal_id,
@@ -82,5 +82,5 @@ def respond(
                 transmitted_at=request.transmitted_at,
                 rrn=str(rrn),
                 response_code=code,
-                original=request.original,
+                original=None if isinstance(request, OfflineSaleAdvice) else request.original,
             )

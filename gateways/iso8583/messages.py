@@ -22,6 +22,7 @@ from engine.vocabulary.messages import (
     CompletionAdvice,
     CompletionResponse,
     NetworkManagementRequest,
+    OfflineSaleAdvice,
     OriginalData,
     ReversalAdvice,
     ReversalResponse,
@@ -37,6 +38,7 @@ OnlineMessage = (
     | ReversalAdvice
     | ReversalResponse
     | CompletionAdvice
+    | OfflineSaleAdvice
     | CompletionResponse
     | NetworkManagementRequest
 )
@@ -77,8 +79,15 @@ def to_fields(message: OnlineMessage) -> Fields:
                 "42": message.merchant_id.ljust(15),
                 "90": _original(message.original),
             }
+        case OfflineSaleAdvice():
+            return {
+                **_authorization_request(message.sale),
+                "t": "0221" if message.is_repeat else "0220",
+                "38": message.approval_code,
+            }
         case CompletionResponse():
-            return {"t": "0230", **_answered(message), "90": _original(message.original)}
+            original = {} if message.original is None else {"90": _original(message.original)}
+            return {"t": "0230", **_answered(message), **original}
         case NetworkManagementRequest():
             return {
                 "t": "0800",
@@ -277,7 +286,13 @@ def _read_reversal_response(read: Reader) -> ReversalResponse:
     )
 
 
-def _read_completion(read: Reader) -> CompletionAdvice:
+def _read_advice(read: Reader) -> CompletionAdvice | OfflineSaleAdvice:
+    """0220: with DE 90 the final amount of an earlier request, without it a sale made offline."""
+    if read.get("90") is None:
+        is_repeat = read.message_type == "0221"
+        return OfflineSaleAdvice(
+            sale=_read_authorization_request(read), approval_code=read.need("38"), is_repeat=is_repeat
+        )
     return CompletionAdvice(
         acquirer_id=read.acquirer_id(),
         terminal_id=read.need("41"),
@@ -300,7 +315,7 @@ def _read_completion_response(read: Reader) -> CompletionResponse:
         transmitted_at=read.transmitted_at(),
         rrn=read.need("37"),
         response_code=read.response_code(),
-        original=read.original(),
+        original=None if read.get("90") is None else read.original(),
     )
 
 
@@ -317,8 +332,8 @@ _READERS: Final[dict[str, Callable[[Reader], OnlineMessage]]] = {
     "0100": _read_authorization_request,
     "0101": _read_authorization_request,
     "0110": _read_authorization_response,
-    "0220": _read_completion,
-    "0221": _read_completion,
+    "0220": _read_advice,
+    "0221": _read_advice,
     "0230": _read_completion_response,
     "0400": _read_reversal,
     "0401": _read_reversal,

@@ -12,7 +12,7 @@ from engine.crypto import des
 from engine.crypto.pin_blocks import decode_format_0
 from engine.vocabulary import tlv
 from engine.vocabulary.emv import CryptogramVersion
-from engine.vocabulary.messages import AuthorizationRequest, ReversalAdvice
+from engine.vocabulary.messages import AuthorizationRequest, OfflineSaleAdvice, ReversalAdvice
 from engine.vocabulary.money import Money
 from engine.vocabulary.responses import ResponseCode
 from gateways.iso8583.messages import to_fields
@@ -20,7 +20,7 @@ from simulator.chip.card import SoftCard
 from simulator.chip.personalisation import ChipKeys
 from simulator.kernel.setup import ATTENDED, Capability, KernelSetup
 from simulator.plastic import ChipSecrets, Plastic
-from simulator.terminals import Conversation, End, Entry, Presented, Reply, Terminal, purchase
+from simulator.terminals import FORWARD_REPEATS, Conversation, End, Entry, Presented, Reply, Terminal, purchase
 from tests.simulator.people import PLASTIC, SHOP, ZONE_KEY
 from tests.simulator.test_terminals import always, play
 
@@ -31,6 +31,9 @@ RNG = Random(7)
 KEYS = ChipKeys(RNG.randbytes(16), RNG.randbytes(16), RNG.randbytes(16))
 CHIPPED = replace(PLASTIC, chip_secrets=ChipSecrets(CryptogramVersion.CVN_18, KEYS, "999"))
 ICVV_TRACK = "4000010000012348=28092011123499" + "9"
+
+
+_PIN = Capability.PLAIN_PIN | Capability.ENCIPHERED_PIN | Capability.ONLINE_PIN
 
 
 def used_card() -> SoftCard:
@@ -130,10 +133,46 @@ def test_what_the_card_refuses_although_the_issuer_approved_is_taken_back() -> N
 
 @pytest.mark.parametrize("entry", [Entry.CHIP, Entry.CONTACTLESS])
 def test_a_small_amount_is_approved_offline_where_the_terminal_may(entry: Entry) -> None:
-    no_pin_pad = Capability(ATTENDED & ~(Capability.PLAIN_PIN | Capability.ENCIPHERED_PIN | Capability.ONLINE_PIN))
+    no_pin_pad = Capability(ATTENDED & ~_PIN)
     shop = terminal(floor_limit_minor=5_000, contactless_floor_minor=5_000, capabilities=no_pin_pad)
-    receipt, sent = play(purchase(shop, presented(entry, None), Money(800, "USD"), NOON), always(None))
-    assert (receipt.end, sent, receipt.amount_minor) == (End.APPROVED_OFFLINE, [], 800)
+    receipt, sent = play(purchase(shop, presented(entry, None), Money(800, "USD"), NOON), always(APPROVED))
+    assert (receipt.end, receipt.amount_minor) == (End.APPROVED_OFFLINE, 800)
+    (told,) = sent
+    assert isinstance(told, OfflineSaleAdvice)
+    fields = to_fields(told)
+    assert (fields["t"], fields["22"], fields["38"], "90" in fields) == ("0220", entry.value, "Y10001", False)
+    assert tlv.leaves(tlv.decode(told.sale.icc_data or b""))["9F27"] == b"\x40", "the chip's TC goes with it"
+
+
+def test_a_sale_made_offline_is_told_until_somebody_hears() -> None:
+    shop = terminal(contactless_floor_minor=5_000)
+    receipt, sent = play(
+        purchase(shop, presented(Entry.CONTACTLESS), Money(800, "USD"), NOON),
+        lambda request, number: APPROVED if number == 2 else None,
+    )
+    assert receipt.end is End.APPROVED_OFFLINE
+    told = [one for one in sent if isinstance(one, OfflineSaleAdvice)]
+    assert [one.is_repeat for one in told] == [False, True, True]
+    assert len({one.stan for one in told}) == 1
+    unheard, sent = play(purchase(shop, presented(Entry.CONTACTLESS), Money(800, "USD"), NOON), always(None))
+    assert (unheard.end, len(sent)) == (End.NOT_COMPLETED, 1 + FORWARD_REPEATS)
+
+
+def test_a_sale_that_chip_and_terminal_agree_on_after_silence_has_a_trace_number_of_its_own() -> None:
+    setup = {"floor_limit_minor": 50_000, "capabilities": Capability(ATTENDED & ~_PIN)}
+    shop, card = terminal(**setup), presented(Entry.CHIP, None)
+    assert card.chip is not None
+    # The chip has been offline often enough to ask for its issuer, and may go on a little.
+    memory = replace(card.chip.state.memory, consecutive_offline=3)
+    card.chip.state = replace(card.chip.state, memory=memory)
+    receipt, sent = play(
+        purchase(shop, card, Money(800, "USD"), NOON),
+        lambda request, number: None if isinstance(request, AuthorizationRequest) else APPROVED,
+    )
+    assert receipt.end is End.APPROVED_OFFLINE
+    first, taken_back, told = sent
+    assert isinstance(first, AuthorizationRequest) and isinstance(taken_back, ReversalAdvice)
+    assert isinstance(told, OfflineSaleAdvice) and told.stan not in (first.stan, taken_back.stan)
 
 
 def test_a_tap_of_too_large_an_amount_sends_nothing() -> None:

@@ -16,7 +16,7 @@ from engine.authorization.model import PaymentState
 from engine.database.connections import Database
 from engine.ledger import chart
 from engine.vocabulary.files import FileTotals, Outgoing
-from engine.vocabulary.messages import Presentment
+from engine.vocabulary.messages import OfflineSaleAdvice, Presentment
 from engine.vocabulary.money import Money
 from gateways.clearing_files import ClearingFiles
 from gateways.settlement_files import SettlementFiles
@@ -39,6 +39,17 @@ def finished(database: Database, tmp_path_factory: pytest.TempPathFactory) -> Da
     day.state(line(report.report_id, report.net_position_minor))
     day.until(9, day=3)
     return day
+
+
+def test_a_sale_made_offline_is_presented_once_without_a_reference_of_the_network(day: Day) -> None:
+    sale = purchase(acquirer_id=day.member_id, amount=Money(2_500, "USD"))
+    told = OfflineSaleAdvice(sale=sale, approval_code="Y10042")
+    answers = day.acquirer.processor.execute([told, replace(told, is_repeat=True)])
+    assert [answer.code for answer in answers if answer is not None] == ["00", "00"]
+    assert day.acquirer.network.sent == []
+    day.until(22)
+    (item,) = day.presentments()
+    assert (item.amount, item.network_reference, item.approval_code) == (Money(2_500, "USD"), None, "Y10042")
 
 
 def test_the_days_money_ends_where_the_design_says(day: Day) -> None:

@@ -12,6 +12,7 @@ from engine.vocabulary.messages import (
     CompletionAdvice,
     CompletionResponse,
     NetworkManagementRequest,
+    OfflineSaleAdvice,
     OriginalData,
     ReversalAdvice,
     ReversalResponse,
@@ -167,6 +168,20 @@ MESSAGES: dict[str, OnlineMessage] = {
         pan=Pan(CARD),
         amount=Money(8850, "EUR"),
         original=ORIGINAL,
+    ),
+    "0221 of an offline sale": OfflineSaleAdvice(
+        sale=replace(REQUEST, pin_block=None, icc_data=bytes.fromhex("9F2701409F36020001")),
+        approval_code="Y10123",
+        is_repeat=True,
+    ),
+    "0230 to an offline sale": CompletionResponse(
+        acquirer_id="400001",
+        terminal_id="TERM0001",
+        stan="000123",
+        transmitted_at=NOW,
+        rrn="606109000123",
+        response_code=ResponseCode.APPROVED,
+        original=None,
     ),
     "0230": CompletionResponse(
         acquirer_id="400001",
