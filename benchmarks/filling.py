@@ -65,14 +65,15 @@ def fill(system: System, institution: Institution, *, accounts: int, deposits: i
         }
         for statement in _FILL:
             connection.execute(text(statement), values)
-        _register(connection, count, opened_at)
+        register(connection, count, opened_at)
     with system.database.owner().connect() as connection:
         plain = connection.execution_options(isolation_level="AUTOCOMMIT")
         for table in ("accounts", "entries", "requests", "batches"):
             plain.exec_driver_sql(f"vacuum analyze {institution.schema_name}.{table}")
 
 
-def _register(connection: Connection, count: int, at: datetime) -> None:
+def register(connection: Connection, count: int, at: datetime) -> None:
+    """Give the first `count` entries of chain 1 their batches, with digests."""
     rows, digest = Rows(entries), chain.GENESIS
     for first in range(1, -(-count // BATCH) + 1, PAGE // BATCH):
         found = connection.execute(

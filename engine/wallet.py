@@ -16,7 +16,7 @@ from engine.savings import decide as savings_rules
 from engine.savings import model as savings_words
 from engine.savings import store as savings_store
 from engine.savings.audit import SAVINGS_PROOFS
-from engine.savings.interest import savings_jobs
+from engine.savings.jobs import savings_jobs
 from engine.transfers import decide as transfer_rules
 from engine.transfers import model as transfer_words
 from engine.transfers import store as transfer_store
@@ -42,7 +42,12 @@ def wallet_stages(institution: Institution) -> tuple[Stage, ...]:
         keys=savings_words.KEYS,
         load=partial(savings_store.load, book),
         decide=partial(savings_rules.decide, book),
-        nouns=(savings_store.savings_rows, savings_store.accrual_book_rows),
+        nouns=(
+            savings_store.product_rows,
+            savings_store.rate_rows,
+            savings_store.savings_rows,
+            savings_store.accrual_book_rows,
+        ),
     )
     return (transfers, savings)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from engine.accounts.model import OpenCustomer
 from engine.crypto.keys import is_test_key
 from engine.database.institutions import Institution
 from engine.merchants.model import OpenMerchant
-from engine.savings.model import OpenSavings
+from engine.savings.model import OpenProduct, OpenSavings
 from engine.vocabulary.decision import Answer
 from engine.vocabulary.errors import BezantError
 from engine.vocabulary.identifiers import Secret
@@ -24,6 +24,7 @@ from simulator.population import ACCOUNT_RANGES, ASSET, CardState, Person, Popul
 from simulator.settlement_bank.model import OpenDeposit
 
 SAVINGS_RATE_BPS: Final = 425
+SAVINGS_PRODUCT: Final = "saver"
 _REASONS: Final = {
     CardState.BLOCKED: cards.StateReason.FRAUD_SUSPECTED,
     CardState.LOST: cards.StateReason.REPORTED_LOST,
@@ -95,12 +96,20 @@ def open_people(execute: Execute, people: Sequence[Person], at: datetime) -> dic
     )
     ids = {person.handle: _id(answer, "customer_id") for person, answer in zip(people, opened, strict=True)}
     accounts = {person.handle: _id(answer, "account_id") for person, answer in zip(people, opened, strict=True)}
+    offer = OpenProduct(
+        reference="opening",
+        name=SAVINGS_PRODUCT,
+        asset=ASSET,
+        effective_on=at.date() - timedelta(days=1),  # in force wherever the bank's day is
+        tiers=((0, SAVINGS_RATE_BPS),),
+    )
+    done(execute([offer]), "opened")
     done(
         execute(
             OpenSavings(
                 reference="opening",
                 customer_id=ids[person.handle],
-                rate_bps=SAVINGS_RATE_BPS,
+                product=SAVINGS_PRODUCT,
                 opening_minor=person.savings_minor,
             )
             for person in people

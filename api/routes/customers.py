@@ -11,7 +11,7 @@ from api.doors import AskingCustomer, OurDoors
 from api.errors import INVALID, RESPONSES, ApiError
 from engine.accounts.store import read_customers
 from engine.ledger import store as ledger
-from engine.savings.store import read_savings
+from engine.savings.store import read_products, read_savings
 
 router = APIRouter(prefix="/customers", tags=["customers"], responses=RESPONSES)
 
@@ -20,9 +20,8 @@ class SavingsShown(BaseModel):
     """A savings account. Amounts in minor units; interest accrued and not paid yet in millionths of one."""
 
     id: UUID
+    product: str
     balance_minor: int
-    rate_bps: int
-    day_count: str
     accrued_micro: int
 
 
@@ -51,6 +50,7 @@ def me(ours: OurDoors, asking: AskingCustomer) -> CustomerShown:
         savings = read_savings(connection, [asking])
         balances = ledger.read(connection, [customer.account_id, *(one.account_id for one in savings)])
         wallet = balances[customer.account_id]
+        names = {one.id: one.name for one in read_products(connection, sorted({one.product_id for one in savings}))}
         held = 0 if wallet.held_id is None else ledger.read(connection, [wallet.held_id])[wallet.held_id].balance_minor
     return CustomerShown(
         id=customer.id,
@@ -64,11 +64,11 @@ def me(ours: OurDoors, asking: AskingCustomer) -> CustomerShown:
         savings=[
             SavingsShown(
                 id=one.id,
+                product=names[one.product_id],
                 balance_minor=balances[one.account_id].balance_minor,
-                rate_bps=one.rate_bps,
-                day_count=one.day_count,
                 accrued_micro=one.accrued_micro,
             )
             for one in savings
+            if one.closed_on is None
         ],
     )

@@ -42,12 +42,14 @@ CUSTOMER_HELD = 2101
 SAVINGS = 2110
 NETWORK_PAYABLE = 2200
 INTEREST_ACCRUED = 2300
+TAX_WITHHELD = 2310
 MERCHANT_PAYABLE = 2400
 BANK_DEPOSIT = 2500
 EQUITY = 3000
 INTERCHANGE_INCOME = 4100
 DISCOUNT_INCOME = 4300
 NETWORK_FEE_INCOME = 4400
+OVERDRAFT_INTEREST = 4500
 INTEREST_EXPENSE = 5100
 NETWORK_FEE_EXPENSE = 5200
 INTERCHANGE_EXPENSE = 5300
@@ -66,12 +68,14 @@ CHART: dict[int, ChartLine] = {
         ChartLine(SAVINGS, "savings", Side.CREDIT, 0),
         ChartLine(NETWORK_PAYABLE, "network payable", Side.CREDIT),
         ChartLine(INTEREST_ACCRUED, "interest accrued", Side.CREDIT),
+        ChartLine(TAX_WITHHELD, "tax withheld", Side.CREDIT),
         ChartLine(MERCHANT_PAYABLE, "merchant payable", Side.CREDIT),
         ChartLine(BANK_DEPOSIT, "bank deposit", Side.CREDIT),
         ChartLine(EQUITY, "equity", Side.CREDIT),
         ChartLine(INTERCHANGE_INCOME, "interchange income", Side.CREDIT),
         ChartLine(DISCOUNT_INCOME, "discount income", Side.CREDIT),
         ChartLine(NETWORK_FEE_INCOME, "network fee income", Side.CREDIT),
+        ChartLine(OVERDRAFT_INTEREST, "overdraft interest", Side.CREDIT),
         ChartLine(INTEREST_EXPENSE, "interest expense", Side.DEBIT),
         ChartLine(NETWORK_FEE_EXPENSE, "network fee expense", Side.DEBIT),
         ChartLine(INTERCHANGE_EXPENSE, "interchange expense", Side.DEBIT),

@@ -57,7 +57,7 @@ class Seen(NamedTuple):
         stage, kind = asked.stage.name, type(asked.request).__name__
         if answer is None:
             return cls(asked.key, stage, kind, fingerprint, None, None, asked.now, None)
-        return cls(asked.key, stage, kind, fingerprint, answer.code, _text(answer), asked.now, at)
+        return cls(asked.key, stage, kind, fingerprint, answer.code, text_of(answer), asked.now, at)
 
 
 def ask(connection: Connection, keys: Sequence[UUID]) -> Sent:
@@ -86,7 +86,7 @@ def write(connection: Connection | Parcel, seen: Sequence[Seen], answered: Mappi
         _rows.update(
             connection,
             [
-                {"id": key, "code": answer.code, "answer": _text(answer), "answered_at": at}
+                {"id": key, "code": answer.code, "answer": text_of(answer), "answered_at": at}
                 for key, answer in sorted(answered.items())
             ],
             key=("id",),
@@ -98,7 +98,8 @@ def _number(seen: Seen) -> int:
     return seen.id.int
 
 
-def _text(answer: Answer) -> str:
+def text_of(answer: Answer) -> str:
+    """An answer as the text that is stored."""
     return canonical_json(answer_json(answer)) if answer.facts else _plain_text(answer.code, answer.reasons)
 
 

@@ -63,9 +63,19 @@ _NOTE = text(
 log = structlog.get_logger()
 
 
+Watch = Callable[[int, int], object]
+"""Told how many things of how many a long step has done."""
+
+
+def _unwatched(_done: int, _total: int) -> None:
+    """Nobody looks."""
+
+
 @dataclass(frozen=True, slots=True)
 class JobContext:
-    """What a step works with. `execute` decides requests at once; `engine` is for reads and the file register."""
+    """What a step works with. `execute` decides requests at once; `engine` is for reads, the file register, and what is
+    written set by set. `watch` is told how far a long step is.
+    """
 
     institution: Institution
     business_date: date
@@ -74,6 +84,7 @@ class JobContext:
     execute: Callable[[Iterable[Any]], Sequence[Answer | None]]
     files: Files
     outside: Outside
+    watch: Watch = _unwatched
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +180,8 @@ class Scheduler:
             finished.append(run)
         return finished
 
-    def run(self, name: str, business_date: date, now: datetime) -> JobRun:
-        """Run one job for one business date, as a person asks for it.
+    def run(self, name: str, business_date: date, now: datetime, watch: Watch = _unwatched) -> JobRun:
+        """Run one job for one business date, as a person asks for it, who may `watch` its long steps.
 
         Raises `BezantError` when there is no such job, when it is not due yet, was finished before, builds on a run
         that is not finished, or is held by another process.
@@ -190,7 +201,7 @@ class Scheduler:
             raise BezantError(f"{what} was finished before: each business date is run once.")
         if first is not None and first != (name, business_date):
             raise BezantError(f"{what} builds on {first.job} for {first.business_date}, which must be run first.")
-        finished = self._run(job, business_date, now)
+        finished = self._run(job, business_date, now, watch)
         if finished is None:
             raise BezantError(f"{what} is being run by another process.")
         return finished
@@ -218,10 +229,19 @@ class Scheduler:
                     connection.execute(_PLAN, {"job": job.name, "business_date": business_date, "due_at": due_at})
                     due_at = job.fires_after(due_at, self._zone)
 
-    def _run(self, job: Job, business_date: date, now: datetime) -> JobRun | None:
+    def _run(
+        self, job: Job, business_date: date, now: datetime, watch: Watch = _unwatched
+    ) -> JobRun | None:
         place = {"job": job.name, "business_date": business_date}
         context = JobContext(
-            self._outside.institution, business_date, now, self._engine, self._execute, self._files, self._outside
+            self._outside.institution,
+            business_date,
+            now,
+            self._engine,
+            self._execute,
+            self._files,
+            self._outside,
+            watch,
         )
         with self._engine.connect() as connection:
             row = connection.execute(_CLAIM, place).first()

@@ -1,49 +1,60 @@
-"""The rules of savings.
+"""The rules of savings accounts; interest by the night is `overnight.py`'s, products are `terms.py`'s.
 
-Hard cases: the same day accrued twice, a day left out, a day that is not over; money that moves after midnight but
-before the night's accrual of the day before (it does not count); interest paid late, after an outage, which counts
-from its own day all the same; a customer closed with money or interest still to come (refused); half a minor unit
-when interest is paid; a book that has to follow sums that keep growing.
+Hard cases: a movement that counts from a day whose interest has been counted, or even posted (the account is corrected
+by the next night, period by period); one in the batch of the correction itself; closing before last night's accrual
+has run (what is due is counted from the history, to the day); closing while overdrawn; a deposit before its maturity;
+the last withdrawal of a month; a customer closed with an account still open; a book that has to follow sums that
+grow, and shrink by a correction.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 from engine.accounts.decide import is_empty
 from engine.accounts.model import Customer, CustomerState, CustomerStateChanged
 from engine.ledger import rules
 from engine.ledger.book import Book
-from engine.ledger.chart import INTEREST_ACCRUED, INTEREST_EXPENSE, SAVINGS
-from engine.ledger.model import Account, open_accounts
-from engine.savings.accrual import MICRO, daily_interest, payable
+from engine.ledger.chart import SAVINGS
+from engine.ledger.model import Account, AccountOpened, new_account
+from engine.savings import corrections, terms
+from engine.savings.interest import matures_on
 from engine.savings.model import (
-    HIGHEST_RATE_BPS,
-    INTEREST,
-    AccrualBook,
-    AccrualBooked,
-    AccrueInterest,
+    LONGEST_NAME,
     BookAccrual,
     CloseCustomer,
-    ClosingBalance,
-    InterestAccrued,
-    InterestPosted,
+    CloseSavings,
+    CorrectInterest,
     MoveSavings,
+    OpenProduct,
     OpenSavings,
-    PostInterest,
+    PlanSavings,
+    RoundUp,
     SavingsAccount,
+    SavingsClosed,
     SavingsMoved,
     SavingsOpened,
-    closing_id,
+    SavingsPlanned,
+    SetRates,
 )
+from engine.savings.products import DAY, LARGEST_BALANCE_MINOR, SavingsProduct
 from engine.vocabulary.decision import Answer, Decision, State
-from engine.vocabulary.identifiers import STATIC
 from engine.vocabulary.postings import Posting, PostingOutcome
 
-Request = OpenSavings | MoveSavings | CloseCustomer | AccrueInterest | BookAccrual | PostInterest
+Request = (
+    OpenProduct
+    | SetRates
+    | OpenSavings
+    | MoveSavings
+    | PlanSavings
+    | RoundUp
+    | CloseSavings
+    | CloseCustomer
+    | CorrectInterest
+    | BookAccrual
+)
 
-DAY = timedelta(days=1)
 REFUSAL_OF = dict.fromkeys(PostingOutcome, "not_possible") | {
     PostingOutcome.ACCOUNT_CLOSED: "account_closed",
     PostingOutcome.WOULD_GO_BELOW_LIMIT: "insufficient_funds",
@@ -54,28 +65,39 @@ REFUSAL_OF = dict.fromkeys(PostingOutcome, "not_possible") | {
 
 
 def decide(book: Book, state: State, request: Request, now: datetime) -> Decision:
-    """Open a savings account, move money to and from it, close a customer, accrue, book or pay interest."""
+    """Offer products, open, move, plan and close accounts, correct and book their interest."""
     match request:
+        case OpenProduct():
+            return terms.open_product(book, state, request)
+        case SetRates():
+            return terms.set_rates(book, state, request, now)
         case OpenSavings():
             return _open(book, state, request, now)
         case MoveSavings():
             return _move(book, state, request, now)
-        case CloseCustomer():
+        case PlanSavings():
+            return _plan(state, request)
+        case RoundUp():
+            return _round_up(book, state, request, now)
+        case CloseSavings():
             return _close(book, state, request, now)
-        case AccrueInterest():
-            return _accrue(book, state, request, now)
+        case CloseCustomer():
+            return _close_customer(state, request)
+        case CorrectInterest():
+            return corrections.correct(book, state, request, now)
         case BookAccrual():
-            return _book(book, state, request)
-        case PostInterest():
-            return _pay(book, state, request)
+            return corrections.follow(book, state, request)
 
 
 def _open(book: Book, state: State, request: OpenSavings, now: datetime) -> Decision:
     customer = state.get(Customer, request.customer_id)
     if customer is None:
         return _refused("unknown_customer")
-    if not 0 <= request.rate_bps <= HIGHEST_RATE_BPS:
-        return _refused("rate_malformed")
+    product = state.get(SavingsProduct, terms.product_id(book, request.product))
+    if product is None:
+        return _refused("unknown_product")
+    if product.asset != customer.asset:
+        return _refused("wrong_asset")
     if request.opening_minor < 0:
         return _refused("amount_malformed")
     if reason := _barred(customer):
@@ -87,20 +109,23 @@ def _open(book: Book, state: State, request: OpenSavings, now: datetime) -> Deci
         customer_id=customer.id,
         account_id=book.account(SAVINGS, customer.asset, savings_id),
         asset=customer.asset,
-        rate_bps=request.rate_bps,
-        day_count=request.day_count,
+        product_id=product.id,
         opened_on=on,
         accrued_through=on - DAY,
+        posted_through=on - DAY,
+        matures_on=matures_on(product, on),
     )
-    opened = open_accounts(book.name, (SAVINGS,), customer.asset, savings_id)
-    postings = _moved(customer, savings, request.opening_minor, on) if request.opening_minor else ()
+    limit = -product.overdraft_minor
+    account = new_account(book.name, SAVINGS, customer.asset, savings_id, LARGEST_BALANCE_MINOR)
+    opened = AccountOpened(subject=account._replace(minimum_minor=limit, floor_minor=limit))
+    postings = (_moved(customer, savings, request.opening_minor, on),) if request.opening_minor else ()
     # The new account is in no state yet: the ledger is asked about it and the wallet alone.
     wallet = state.need(Account, customer.account_id)
-    outcome = rules.check(State((wallet, *(event.subject for event in opened))), postings)
+    outcome = rules.check(State((wallet, opened.subject)), postings)
     if outcome is not PostingOutcome.OK:
         return _refused(REFUSAL_OF[outcome])
     return Decision(
-        events=(*opened, SavingsOpened(subject=savings)),
+        events=(opened, SavingsOpened(subject=savings)),
         postings=postings,
         answer=Answer("opened", facts={"savings_id": str(savings.id)}),
     )
@@ -113,17 +138,114 @@ def _move(book: Book, state: State, request: MoveSavings, now: datetime) -> Deci
     if savings.customer_id != request.customer_id:
         return _refused("not_yours")
     customer = state.need(Customer, savings.customer_id)
-    if reason := _barred(customer):
-        return _refused(reason)
     if not request.amount_minor:
         return _refused("amount_malformed")
-    postings = _moved(customer, savings, request.amount_minor, book.business_date(now))
-    if (outcome := rules.check(state, postings)) is not PostingOutcome.OK:
+    today = book.business_date(now)
+    on = request.effective_on or today
+    if not savings.opened_on <= on <= today:
+        return _refused("date_malformed")
+    if reason := _shut(customer, savings):
+        return _refused(reason)
+    moved = savings if request.amount_minor > 0 else _withdrawing(state, savings, today)
+    if isinstance(moved, str):
+        return _refused(moved)
+    return _transfer(state, customer, _late(moved, on), request.amount_minor, on)
+
+
+def _withdrawing(state: State, savings: SavingsAccount, today: date) -> SavingsAccount | str:
+    product = state.need(SavingsProduct, savings.product_id)
+    if savings.matures_on is not None and today < savings.matures_on:
+        return "not_matured"
+    month = today.replace(day=1)
+    number = 1 + (savings.withdrawals if savings.withdrawals_in == month else 0)
+    if product.withdrawals_a_month is not None and number > product.withdrawals_a_month:
+        return "withdrawals_used_up"
+    return replace(savings, withdrawals=number, withdrawals_in=month)
+
+
+def _plan(state: State, request: PlanSavings) -> Decision:
+    savings = state.get(SavingsAccount, request.savings_id)
+    if savings is None:
+        return _refused("unknown_savings")
+    if savings.customer_id != request.customer_id:
+        return _refused("not_yours")
+    name = request.goal_name
+    if name is not None and not (0 < len(name) <= LONGEST_NAME and name.isprintable()):
+        return _refused("name_malformed")
+    if (name is None) != (request.goal_minor is None) or (request.goal_minor or 1) < 1 or request.round_up_minor < 0:
+        return _refused("amount_malformed")
+    if reason := _shut(state.need(Customer, savings.customer_id), savings):
+        return _refused(reason)
+    planned = replace(
+        savings,
+        goal_name=name,
+        goal_minor=request.goal_minor,
+        goal_on=request.goal_on if name is not None else None,
+        round_up_minor=request.round_up_minor,
+    )
+    return Decision(events=(SavingsPlanned(subject=planned),), answer=Answer("planned"))
+
+
+def _round_up(book: Book, state: State, request: RoundUp, now: datetime) -> Decision:
+    customer = state.get(Customer, request.customer_id)
+    own = (one for one in state.all(SavingsAccount) if one.customer_id == request.customer_id)
+    savings = next((one for one in own if one.round_up_minor and one.closed_on is None), None)
+    if customer is None or savings is None or customer.account_id != request.wallet_id:
+        return _refused("no_round_ups")
+    if reason := _shut(customer, savings):
+        return _refused(reason)
+    if not (missing := -request.amount_minor % savings.round_up_minor):
+        return Decision(answer=Answer("nothing"))
+    return _transfer(state, customer, savings, missing, book.business_date(now), rounding_up=True)
+
+
+def _transfer(
+    state: State, customer: Customer, savings: SavingsAccount, amount_minor: int, on: date, *, rounding_up: bool = False
+) -> Decision:
+    posting = _moved(customer, savings, amount_minor, on)
+    if rounding_up:
+        posting = posting._replace(kind="round-up")
+    if (outcome := rules.check(state, (posting,))) is not PostingOutcome.OK:
         return _refused(REFUSAL_OF[outcome])
-    return Decision(events=(SavingsMoved(subject=savings),), postings=postings, answer=Answer("moved"))
+    answer = Answer("rounded up", facts={"amount_minor": amount_minor}) if rounding_up else Answer("moved")
+    return Decision(events=(SavingsMoved(subject=savings),), postings=(posting,), answer=answer)
 
 
-def _close(book: Book, state: State, request: CloseCustomer, now: datetime) -> Decision:
+def _close(book: Book, state: State, request: CloseSavings, now: datetime) -> Decision:
+    savings = state.get(SavingsAccount, request.savings_id)
+    if savings is None:
+        return _refused("unknown_savings")
+    if savings.customer_id != request.customer_id:
+        return _refused("not_yours")
+    customer = state.need(Customer, savings.customer_id)
+    if reason := _shut(customer, savings):
+        return _refused(reason)
+    today = book.business_date(now)
+    # Today's money is gone when the day ends: yesterday is the last that earns.
+    anew = corrections.counted_anew(book, state, savings, today, today - DAY, closes=True)
+    if anew is None:
+        return _refused("being_corrected")
+    after, postings = anew
+    left = state.need(Account, savings.account_id).balance_minor + sum(
+        posting.amount_minor if posting.credit == savings.account_id else -posting.amount_minor for posting in postings
+    )
+    if left < 0:
+        return _refused("overdrawn")
+    if left:
+        postings = (*postings, _moved(customer, savings, -left, today))
+    closed = replace(after, closed_on=today, round_up_minor=0)
+    paid = closed.paid_minor - savings.paid_minor
+    return corrections.booked(
+        book,
+        state,
+        change=(savings, closed),
+        happened=(SavingsClosed(subject=closed), postings),
+        on=today,
+        answer=Answer("closed", facts={"interest_minor": paid, "moved_minor": left}),
+    )
+
+
+def _close_customer(state: State, request: CloseCustomer) -> Decision:
     customer = state.get(Customer, request.customer_id)
     if customer is None:
         return _refused("unknown_customer")
@@ -131,108 +253,25 @@ def _close(book: Book, state: State, request: CloseCustomer, now: datetime) -> D
         return _refused("account_closed")
     if not is_empty(state, customer):
         return _refused("wallet_not_empty")
-    own = [savings for savings in state.all(SavingsAccount) if savings.customer_id == customer.id]
+    own = [one for one in state.all(SavingsAccount) if one.customer_id == customer.id and one.closed_on is None]
     if any(state.need(Account, savings.account_id).balance_minor for savings in own):
         return _refused("savings_not_empty")
-    yesterday = book.business_date(now) - DAY
-    if any(savings.accrued_through < yesterday or _payable(savings) for savings in own):
-        return _refused("interest_due")
+    if own:
+        return _refused("savings_open")
     closed = replace(customer, state=CustomerState.CLOSED)
     return Decision(events=(CustomerStateChanged(subject=closed),), answer=Answer("closed"))
 
 
-def _accrue(book: Book, state: State, request: AccrueInterest, now: datetime) -> Decision:
-    savings = state.get(SavingsAccount, request.savings_id)
-    if savings is None:
-        return _refused("unknown_savings")
-    if request.business_date >= book.business_date(now):
-        return _refused("day_not_over")
-    if request.business_date <= savings.accrued_through:
-        return _refused("already_accrued")
-    if request.business_date > savings.accrued_through + DAY:
-        return _refused("day_missing")
-    closing = state.need(ClosingBalance, closing_id(savings.id, request.business_date))
-    # Interest that this very batch has paid counts too; it is the only thing booked for a day that is over.
-    balance_minor = closing.balance_minor + savings.paid_minor - closing.paid_minor
-    micro, remainder = daily_interest(balance_minor, savings.rate_bps, savings.day_count.basis, savings.remainder)
-    accrued = replace(
-        savings,
-        accrued_through=request.business_date,
-        earned_micro=savings.earned_micro + micro,
-        remainder=remainder,
-    )
-    return Decision(
-        events=(InterestAccrued(subject=accrued),), answer=Answer("accrued", facts={"interest_micro": micro})
-    )
+def _late(savings: SavingsAccount, on: date) -> SavingsAccount:
+    """A movement that counts from a day which has been counted has the account corrected."""
+    if on > savings.accrued_through:
+        return savings
+    return replace(savings, recompute_from=min(on, savings.recompute_from or on))
 
 
-def _book(book: Book, state: State, request: BookAccrual) -> Decision:
-    identity = book.id("accrual_book", request.asset, on=STATIC)
-    before = state.get(AccrualBook, identity) or AccrualBook(
-        id=identity, asset=request.asset, booked_through=request.business_date
-    )
-    # A sum that was read before another one was booked may be the smaller of the two.
-    earned_micro = max(before.earned_micro, request.earned_micro)
-    whole = earned_micro // MICRO - before.booked_minor
-    after = replace(
-        before,
-        booked_through=max(before.booked_through, request.business_date),
-        earned_micro=earned_micro,
-        booked_minor=before.booked_minor + whole,
-    )
-    posting = Posting(
-        debit=book.account(INTEREST_EXPENSE, request.asset),
-        credit=book.account(INTEREST_ACCRUED, request.asset),
-        amount_minor=whole,
-        kind="interest accrued",
-        effective_on=request.business_date,
-        subject_id=after.id,
-    )
-    return Decision(
-        events=(
-            *book.opening(state, (INTEREST_EXPENSE, INTEREST_ACCRUED), request.asset),
-            AccrualBooked(subject=after),
-        ),
-        postings=(posting,) if whole else (),
-        answer=Answer("booked", facts={"amount_minor": whole}),
-    )
-
-
-def _pay(book: Book, state: State, request: PostInterest) -> Decision:
-    savings = state.get(SavingsAccount, request.savings_id)
-    if savings is None:
-        return _refused("unknown_savings")
-    if request.period_end != savings.accrued_through:
-        return _refused("period_not_accrued")
-    amount_minor = _payable(savings)
-    assert amount_minor >= 0, "interest is never taken back"
-    if not amount_minor:
-        return Decision(answer=Answer("paid", facts={"amount_minor": 0}))
-    posting = Posting(
-        debit=book.account(INTEREST_ACCRUED, savings.asset),
-        credit=savings.account_id,
-        amount_minor=amount_minor,
-        kind=INTEREST,
-        effective_on=request.period_end + DAY,
-        subject_id=savings.id,
-    )
-    return Decision(
-        events=(
-            *book.opening(state, (INTEREST_ACCRUED,), savings.asset),
-            InterestPosted(subject=replace(savings, paid_minor=savings.paid_minor + amount_minor)),
-        ),
-        postings=(posting,),
-        answer=Answer("paid", facts={"amount_minor": amount_minor}),
-    )
-
-
-def _payable(savings: SavingsAccount) -> int:
-    return payable(savings.accrued_micro, savings.remainder, savings.day_count.basis)
-
-
-def _moved(customer: Customer, savings: SavingsAccount, amount_minor: int, on: date) -> tuple[Posting, ...]:
+def _moved(customer: Customer, savings: SavingsAccount, amount_minor: int, on: date) -> Posting:
     inwards = amount_minor > 0
-    posting = Posting(
+    return Posting(
         debit=customer.account_id if inwards else savings.account_id,
         credit=savings.account_id if inwards else customer.account_id,
         amount_minor=abs(amount_minor),
@@ -240,7 +279,10 @@ def _moved(customer: Customer, savings: SavingsAccount, amount_minor: int, on: d
         effective_on=on,
         subject_id=savings.id,
     )
-    return (posting,)
+
+
+def _shut(customer: Customer, savings: SavingsAccount) -> str | None:
+    return "account_closed" if savings.closed_on is not None else _barred(customer)
 
 
 def _barred(customer: Customer) -> str | None:

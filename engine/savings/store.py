@@ -1,4 +1,4 @@
-"""The SQL of savings. Closing balances are read off the ledger's entries, by effective date."""
+"""The SQL of savings: products, accounts, and what is read of the ledger's entries by effective date."""
 
 from __future__ import annotations
 
@@ -6,28 +6,79 @@ from collections.abc import Sequence
 from datetime import date
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, Connection, Date, Index, Integer, Table, Text, Uuid, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Connection,
+    Date,
+    Index,
+    Integer,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
 
 from engine.accounts.store import customer_rows
 from engine.database.nouns import NounRows
 from engine.database.tables import metadata
 from engine.ledger.book import Book
-from engine.ledger.chart import INTEREST_ACCRUED, INTEREST_EXPENSE
-from engine.savings.decide import DAY, Request
+from engine.savings.corrections import OWN_CODES, accrual_book_id
+from engine.savings.decide import Request
 from engine.savings.model import (
+    BOOKED_KINDS,
     AccrualBook,
-    AccrueInterest,
     BookAccrual,
     CloseCustomer,
-    ClosingBalance,
+    CloseSavings,
+    CorrectInterest,
+    EarnedTotal,
+    History,
     MoveSavings,
+    OpenProduct,
     OpenSavings,
-    PostInterest,
+    PlanSavings,
+    RoundUp,
     SavingsAccount,
-    closing_id,
+    SetRates,
+    history_id,
 )
+from engine.savings.products import RateVersion, SavingsProduct
+from engine.savings.terms import product_id
 from engine.vocabulary.decision import State
-from engine.vocabulary.identifiers import STATIC
+
+savings_products = Table(
+    "savings_products",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("asset", Text, nullable=False),
+    Column("day_count", Text, nullable=False),
+    Column("balance_method", Text, nullable=False),
+    Column("compounding", Text, nullable=False),
+    Column("posting", Text, nullable=False),
+    Column("term_months", Integer, nullable=False),
+    Column("promotional_bps", Integer, nullable=False),
+    Column("promotional_days", Integer, nullable=False),
+    Column("overdraft_minor", BigInteger, nullable=False),
+    Column("withdrawals_a_month", Integer),
+    Column("withholding_bps", Integer, nullable=False),
+)
+
+savings_rates = Table(
+    "savings_rates",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("product_id", Uuid, nullable=False),
+    Column("effective_on", Date, nullable=False),
+    Column("tier_method", Text, nullable=False),
+    Column("tiers", JSONB, nullable=False),
+    Column("minimum_minor", BigInteger, nullable=False),
+    Column("overdraft_bps", Integer, nullable=False),
+    Index("savings_rates_by_product", "product_id", "effective_on", unique=True),
+)
 
 savings_accounts = Table(
     "savings_accounts",
@@ -36,15 +87,35 @@ savings_accounts = Table(
     Column("customer_id", Uuid, nullable=False),
     Column("account_id", Uuid, nullable=False, unique=True),
     Column("asset", Text, nullable=False),
-    Column("rate_bps", Integer, nullable=False),
-    Column("day_count", Text, nullable=False),
+    Column("product_id", Uuid, nullable=False),
     Column("opened_on", Date, nullable=False),
+    Column("matures_on", Date),
+    Column("closed_on", Date),
     Column("accrued_through", Date, nullable=False),
+    Column("posted_through", Date, nullable=False),
+    Column("recompute_from", Date),
     Column("earned_micro", BigInteger, nullable=False),
-    Column("remainder", Integer, nullable=False),
+    Column("earned_parts", BigInteger, nullable=False),
     Column("paid_minor", BigInteger, nullable=False),
-    CheckConstraint("remainder >= 0 and earned_micro >= 0 and paid_minor >= 0", name="only_grows"),
+    Column("compounded_micro", BigInteger, nullable=False),
+    Column("owed_micro", BigInteger, nullable=False),
+    Column("owed_parts", BigInteger, nullable=False),
+    Column("charged_minor", BigInteger, nullable=False),
+    Column("withheld_minor", BigInteger, nullable=False),
+    Column("average_sum", BigInteger, nullable=False),
+    Column("average_days", Integer, nullable=False),
+    Column("goal_name", Text),
+    Column("goal_minor", BigInteger),
+    Column("goal_on", Date),
+    Column("round_up_minor", BigInteger, nullable=False),
+    Column("withdrawals", Integer, nullable=False),
+    Column("withdrawals_in", Date),
+    CheckConstraint("earned_parts >= 0 and owed_parts >= 0 and owed_micro >= 0", name="fractions_are_whole"),
+    CheckConstraint("earned_micro >= 0 and paid_minor >= 0 and withheld_minor >= 0", name="nothing_below_zero"),
     Index("savings_accounts_by_customer", "customer_id"),
+    Index("savings_accounts_to_correct", "id", postgresql_where=text("recompute_from is not null")),
+    # A night changes every row: with room on each page no index has to follow.
+    postgresql_with={"fillfactor": "45"},
 )
 
 accrual_books = Table(
@@ -57,107 +128,191 @@ accrual_books = Table(
     Column("booked_minor", BigInteger, nullable=False),
 )
 
+product_rows = NounRows(SavingsProduct, savings_products)
+rate_rows = NounRows(RateVersion, savings_rates)
 savings_rows = NounRows(SavingsAccount, savings_accounts)
 accrual_book_rows = NounRows(AccrualBook, accrual_books)
 
-_CLOSING = text(
-    "select s.id, w.business_date, s.paid_minor,"
-    " (select coalesce(sum(e.amount_minor), 0) from entries e"
-    "   where e.credit = s.account_id and e.effective_on <= w.business_date)"
-    " - (select coalesce(sum(e.amount_minor), 0) from entries e"
-    "   where e.debit = s.account_id and e.effective_on <= w.business_date) as balance_minor"
-    " from unnest(cast(:ids as uuid[]), cast(:dates as date[])) as w(id, business_date)"
-    " join savings_accounts s on s.id = w.id where s.id = any(:ids)"
+_HISTORY = text(
+    "select s.id, e.effective_on, e.kind, sum(e.minor)::bigint as minor from savings_accounts s join lateral ("
+    " select effective_on, kind, amount_minor as minor from entries where credit = s.account_id"
+    " union all select effective_on, kind, -amount_minor from entries where debit = s.account_id"
+    ") e on true where s.id = any(:ids) group by s.id, e.effective_on, e.kind order by s.id, e.effective_on"
 )
-_DUE = text("select id, accrued_through from savings_accounts where accrued_through < :business_date order by id")
-_EARNED = text(
-    "select asset, sum(earned_micro)::bigint as earned_micro from savings_accounts group by asset order by asset"
+_LATE = text(
+    "select id from savings_accounts where recompute_from is not null and closed_on is null"
+    " and (cast(:after as uuid) is null or id > :after) order by id limit :most"
 )
-_ACCRUED = text("select id from savings_accounts where accrued_through = :business_date order by id")
+_PAGE = text(
+    "select id from savings_accounts where cast(:after as uuid) is null or id > :after order by id limit :most"
+)
+_OFFERED = text("select id from savings_products order by id")
+_PURCHASES = text(
+    "select e.subject_id as item_id, c.id as customer_id, c.account_id as wallet_id,"
+    " sum(e.amount_minor)::bigint as amount_minor from customers c"
+    " join entries e on e.debit = c.account_id and e.kind = 'purchase' and e.effective_on = :day"
+    " where c.id = any(:customers) and e.subject_id is not null"
+    " group by e.subject_id, c.id, c.account_id order by e.subject_id"
+)
+_ROUNDING = text(
+    "select distinct customer_id from savings_accounts where round_up_minor > 0 and closed_on is null"
+    " and (cast(:after as uuid) is null or customer_id > :after) order by customer_id limit :most"
+)
+_ASSETS = text("select distinct asset from savings_accounts order by asset")
+_EARNED = text("select coalesce(sum(earned_micro), 0)::bigint from savings_accounts where asset = :asset")
 
 
 def load(book: Book, connection: Connection, prepared: Sequence[Request], state: State) -> set[UUID]:
-    """Lock customers, savings accounts and accrual books; closing balances beside them; the ledger accounts that move.
+    """Lock customers, products, savings accounts and accrual books; histories beside them; the ledger accounts that
+    move.
 
     With the savings account locked nothing can move on its ledger account but what this batch moves.
     """
     people: set[UUID] = set()
-    leaving: set[UUID] = set()
+    all_of: set[UUID] = set()
+    offers: set[UUID] = set()
+    changed: set[UUID] = set()
     savings: set[UUID] = set()
-    moving: set[UUID] = set()
-    paying: set[UUID] = set()
-    closing: list[tuple[UUID, date]] = []
-    books: set[UUID] = set()
-    accounts: set[UUID] = set()
+    anew: set[UUID] = set()
+    assets: set[str] = set()
+    totals: set[str] = set()
     for request in prepared:
         match request:
+            case OpenProduct():
+                changed.add(product_id(book, request.name))
+            case SetRates():
+                changed.add(product_id(book, request.product))
             case OpenSavings():
                 people.add(request.customer_id)
-            case MoveSavings():
+                offers.add(product_id(book, request.product))
+            case MoveSavings() | PlanSavings():
                 people.add(request.customer_id)
-                moving.add(request.savings_id)
-            case CloseCustomer():
-                leaving.add(request.customer_id)
-            case AccrueInterest():
                 savings.add(request.savings_id)
-                closing.append((request.savings_id, request.business_date))
-            case PostInterest():
-                paying.add(request.savings_id)
+            case CloseSavings():
+                people.add(request.customer_id)
+                anew.add(request.savings_id)
+            case RoundUp() | CloseCustomer():
+                all_of.add(request.customer_id)
+            case CorrectInterest():
+                anew.add(request.savings_id)
             case BookAccrual():
-                books.add(book.id("accrual_book", request.asset, on=STATIC))
-                accounts |= {book.account(code, request.asset) for code in (INTEREST_EXPENSE, INTEREST_ACCRUED)}
-    for customer in customer_rows.lock(connection, sorted(people | leaving)):
+                totals.add(request.asset)
+    accounts: set[UUID] = set()
+    for customer in customer_rows.lock(connection, sorted(people | all_of)):
         state.put(customer)
         accounts.add(customer.account_id)
-    if leaving:
+    for product in product_rows.lock(connection, sorted(changed)):
+        state.put(product)
+    if all_of:
         # Whoever opens a savings account locks the customer first: none comes after this look.
-        moving |= {account.id for account in read_savings(connection, sorted(leaving))}
-    for account in savings_rows.lock(connection, sorted(savings | moving | paying)):
+        savings |= {account.id for account in read_savings(connection, sorted(all_of))}
+    for account in savings_rows.lock(connection, sorted(savings | anew)):
         state.put(account)
-        if account.id in moving | paying:
-            accounts.add(account.account_id)
-        if account.id in paying:
-            accounts.add(book.account(INTEREST_ACCRUED, account.asset))
-    for accrual_book in accrual_book_rows.lock(connection, sorted(books)):
+        accounts.add(account.account_id)
+        offers.add(account.product_id)
+        if account.id in anew:
+            assets.add(account.asset)
+    for asset in assets | totals:
+        accounts |= {book.account(code, asset) for code in OWN_CODES}
+    for accrual_book in accrual_book_rows.lock(
+        connection, sorted(accrual_book_id(book, asset) for asset in assets | totals)
+    ):
         state.put(accrual_book)
-    if closing:
-        wanted = {"ids": [one for one, _ in closing], "dates": [on for _, on in closing]}
-        for row in connection.execute(_CLOSING, wanted):
-            state.put(
-                ClosingBalance(
-                    id=closing_id(row.id, row.business_date),
-                    balance_minor=int(row.balance_minor),
-                    paid_minor=row.paid_minor,
-                )
-            )
+    for product in product_rows.read(connection, sorted(offers - changed)):
+        state.put(product)
+    for version in read_rates(connection, sorted(changed | offers)):
+        state.put(version)
+    for history in read_histories(
+        connection,
+        [state.need(SavingsAccount, one) for one in sorted(anew) if state.get(SavingsAccount, one) is not None],
+    ):
+        state.put(history)
+    for asset in totals:
+        # Under the lock of the book, behind which closings and corrections wait.
+        earned_micro = connection.execute(_EARNED, {"asset": asset}).scalar_one()
+        state.put(EarnedTotal(id=accrual_book_id(book, asset), earned_micro=earned_micro))
     return accounts
-
-
-def read_due(connection: Connection, business_date: date) -> list[AccrueInterest]:
-    """What must be accrued so that every account is accrued through `business_date`: each missing day, oldest first."""
-    return [
-        AccrueInterest(savings_id=row.id, business_date=row.accrued_through + DAY * number)
-        for row in connection.execute(_DUE, {"business_date": business_date})
-        for number in range(1, (business_date - row.accrued_through).days + 1)
-    ]
-
-
-def read_earned(connection: Connection, business_date: date) -> list[BookAccrual]:
-    """What all accounts have earned so far, by asset, as the request that books it for `business_date`."""
-    return [
-        BookAccrual(asset=row.asset, business_date=business_date, earned_micro=row.earned_micro)
-        for row in connection.execute(_EARNED)
-    ]
-
-
-def read_payable(connection: Connection, period_end: date) -> list[PostInterest]:
-    """The payment of each account that is accrued through exactly `period_end`."""
-    return [
-        PostInterest(savings_id=row.id, period_end=period_end)
-        for row in connection.execute(_ACCRUED, {"business_date": period_end})
-    ]
 
 
 def read_savings(connection: Connection, customer_ids: Sequence[UUID]) -> list[SavingsAccount]:
     """The savings accounts of these customers, unlocked, in id order."""
     return savings_rows.read(connection, customer_ids, by="customer_id")
+
+
+def read_account(connection: Connection, savings_id: UUID) -> SavingsAccount | None:
+    """This savings account, unlocked."""
+    return next(iter(savings_rows.read(connection, [savings_id])), None)
+
+
+def read_products(connection: Connection, ids: Sequence[UUID]) -> list[SavingsProduct]:
+    """These products, unlocked, in id order."""
+    return product_rows.read(connection, ids)
+
+
+def read_page(connection: Connection, after: UUID | None, most: int) -> list[SavingsAccount]:
+    """The next accounts in id order, closed ones too, unlocked."""
+    ids = list(connection.execute(_PAGE, {"after": after, "most": most}).scalars())
+    return savings_rows.read(connection, ids)
+
+
+def read_offered(connection: Connection) -> list[SavingsProduct]:
+    """Every product that there is, in id order."""
+    return product_rows.read(connection, list(connection.execute(_OFFERED).scalars()))
+
+
+def read_rates(connection: Connection, product_ids: Sequence[UUID]) -> list[RateVersion]:
+    """All rates of these products, in the order in which they take effect."""
+    found = rate_rows.read(connection, product_ids, by="product_id")
+    return sorted((_restored(one) for one in found), key=lambda one: (one.product_id, one.effective_on))
+
+
+def read_histories(connection: Connection, accounts: Sequence[SavingsAccount]) -> list[History]:
+    """All that the entries of these accounts say, by effective date."""
+    movements: dict[UUID, list[tuple[date, int]]] = {account.id: [] for account in accounts}
+    booked: dict[UUID, list[tuple[date, str, int]]] = {account.id: [] for account in accounts}
+    for row in connection.execute(_HISTORY, {"ids": list(movements)}):
+        if row.kind in BOOKED_KINDS:
+            booked[row.id].append((row.effective_on, row.kind, row.minor))
+        else:
+            movements[row.id].append((row.effective_on, row.minor))
+    return [
+        History(
+            id=history_id(account.id),
+            movements=tuple(movements[account.id]),
+            booked=tuple(booked[account.id]),
+            recompute_from=account.recompute_from,
+        )
+        for account in accounts
+    ]
+
+
+def read_late(connection: Connection, after: UUID | None, most: int) -> list[UUID]:
+    """The next accounts in id order that a movement of a day that was counted has left to be corrected."""
+    return list(connection.execute(_LATE, {"after": after, "most": most}).scalars())
+
+
+def read_rounding(connection: Connection, after: UUID | None, most: int) -> list[UUID]:
+    """The next customers in id order whose card purchases are rounded up."""
+    return list(connection.execute(_ROUNDING, {"after": after, "most": most}).scalars())
+
+
+def read_purchases(connection: Connection, customer_ids: Sequence[UUID], day: date) -> list[RoundUp]:
+    """The card purchases that these customers' wallets paid for on a business date, each to be rounded up.
+
+    They are the ledger's entries: savings know nothing of cards.
+    """
+    rows = connection.execute(_PURCHASES, {"customers": list(customer_ids), "day": day})
+    return [RoundUp(**row._mapping) for row in rows]
+
+
+def read_assets(connection: Connection) -> list[str]:
+    """What savings accounts hold."""
+    return list(connection.execute(_ASSETS).scalars())
+
+
+def _restored(version: RateVersion) -> RateVersion:
+    """Tiers as pairs again: JSON has lists."""
+    return RateVersion(
+        **{name: getattr(version, name) for name in rate_rows.names if name != "tiers"},
+        tiers=tuple((least, rate) for least, rate in version.tiers),
+    )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import date
 from threading import Event, Thread
 from typing import Any
 from uuid import UUID, uuid4
@@ -26,7 +27,7 @@ from engine.database.connections import Database
 from engine.ledger.book import Book
 from engine.merchants.model import OpenMerchant
 from engine.processor import Processor
-from engine.savings.model import OpenSavings
+from engine.savings.model import OpenProduct, OpenSavings
 from engine.vocabulary.decision import Message
 from engine.vocabulary.messages import AuthorizationRequest, AuthorizationResponse
 from engine.vocabulary.responses import ResponseCode
@@ -150,7 +151,8 @@ def world(database: Database) -> Iterator[World]:
             ChangeCustomerState(
                 customer_id=customer_id("@ice", book), new_state=CustomerState.FROZEN, reference="court order"
             ),
-            OpenSavings(reference="1", customer_id=customer_id("@eve", book), rate_bps=400, opening_minor=2_000),
+            OpenProduct(reference="1", name="saver", effective_on=date(2026, 3, 1), tiers=((0, 400),)),
+            OpenSavings(reference="1", customer_id=customer_id("@eve", book), product="saver", opening_minor=2_000),
         ]
     )
     doors = Doors(acquirer=acquirer, bank=bank, clock=clock, tokens=tokens)
@@ -422,3 +424,40 @@ def test_no_card_number_or_verification_value_is_left_in_the_acquirers_tables(wo
         for table in tables.all():
             rows = connection.execute(text(f'select cast(t as text) from "{table}" t')).scalars().all()
             assert not any(CARD in row or '"987"' in row for row in rows), table
+
+
+def test_a_customer_opens_plans_moves_and_closes_savings_of_their_own(world: World) -> None:
+    ada, bob = world.person("@ada"), world.person("@bob")
+    asked = {"product": "saver", "opening_minor": 100}
+    opened = world.http.post("/savings", headers=ada | once("save"), json=asked)
+    assert opened.status_code == 201
+    assert opened.json() == world.http.post("/savings", headers=ada | once("save"), json=asked).json()
+    place = f"/savings/{opened.json()['id']}"
+    assert (opened.json()["product"], opened.json()["balance_minor"]) == ("saver", 100)
+    moved = world.http.post(f"{place}/moves", headers=ada | once("in"), json={"amount_minor": 50})
+    assert (moved.status_code, moved.json()["balance_minor"]) == (201, 150)
+    back = world.http.post(f"{place}/moves", headers=ada | once("out"), json={"amount_minor": -30})
+    assert back.json()["balance_minor"] == 120
+    plan = {"goal_name": "Boat", "goal_minor": 9_000, "round_up_minor": 100}
+    planned = world.http.post(f"{place}/plan", headers=ada | once("plan"), json=plan)
+    assert {name: planned.json()[name] for name in plan} == plan
+    for answer in (
+        world.http.get(place, headers=bob),
+        world.http.post(f"{place}/moves", headers=bob | once("theft"), json={"amount_minor": -1}),
+        world.http.post(f"{place}/close", headers=bob | once("theft")),
+        world.http.get(f"{place}/statement?first=2026-03-01&last=2026-03-02", headers=bob),
+    ):
+        assert error(answer, 404)["code"] == "unknown_savings"
+    early = world.http.get(f"{place}/statement?first=2026-03-02&last=2026-03-02", headers=ada)
+    assert error(early, 400)["code"] == "period_malformed"
+    too_much = world.http.post(f"{place}/moves", headers=ada | once("too-much"), json={"amount_minor": -121})
+    assert (error(too_much, 402)["code"], error(too_much, 402)["param"]) == ("insufficient_funds", "amount_minor")
+    closed = world.http.post(f"{place}/close", headers=ada | once("close"))
+    assert (closed.status_code, closed.json()["balance_minor"]) == (201, 0)
+    assert closed.json()["closed_on"] is not None
+
+
+def test_what_is_offered_is_shown_with_its_yield_and_every_rate(world: World) -> None:
+    (saver,) = world.http.get("/savings/products").json()
+    assert (saver["name"], saver["annual_percentage_yield"]) == ("saver", "4.07")
+    assert [one["tiers"] for one in saver["rates"]] == [[[0, 400]]]

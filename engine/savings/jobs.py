@@ -1,0 +1,114 @@
+"""The nights of savings: round purchases up, correct what came late, accrue every account, let the ledger follow, and
+post what has ended.
+
+A night that was missed is made up for: each business date has a run of its own, oldest first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from threading import Event as Pause
+from typing import Any, TypeVar
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from engine.database.connections import is_duplicate, is_transient
+from engine.ledger.book import Book
+from engine.runtime.batch import UNAVAILABLE
+from engine.runtime.jobs import Job, JobContext, Step
+from engine.savings.model import BookAccrual, CorrectInterest
+from engine.savings.overnight import Night, accrue_day, post_day
+from engine.savings.store import read_assets, read_late, read_purchases, read_rounding
+from engine.vocabulary.errors import BezantError
+
+T = TypeVar("T")
+
+ATTEMPTS = 6
+FIRST_WAIT_S = 0.05
+PAGE = 1_000
+"""Accounts that are corrected in one go: bounds the memory."""
+
+
+def savings_jobs() -> tuple[Job, ...]:
+    """The jobs of a bank that keeps savings: accrual for the day that is over, then posting of what ended with it."""
+    return (
+        Job(
+            "interest-accrual",
+            "00:30",
+            (Step("round up", _round_up), Step("correct", _correct), Step("accrue", _accrue), Step("book", _book)),
+            day_offset=-1,
+        ),
+        Job("interest-posting", "00:45", (Step("post", _post),), day_offset=-1),
+    )
+
+
+def _round_up(context: JobContext) -> int:
+    rounded = 0
+    for page in _pages(context, read_rounding):
+        with context.engine.connect() as connection:
+            purchases = read_purchases(connection, page, context.business_date)
+        rounded += _done(context, purchases, "rounded up")
+    return rounded
+
+
+def _correct(context: JobContext) -> int:
+    corrected = 0
+    for page in _pages(context, read_late):
+        requests = [CorrectInterest(savings_id=one, business_date=context.business_date) for one in page]
+        corrected += _done(context, requests, "corrected")
+    return corrected
+
+
+def _pages(
+    context: JobContext, read: Callable[[Connection, UUID | None, int], Sequence[UUID]]
+) -> Iterator[Sequence[UUID]]:
+    after: UUID | None = None
+    while True:
+        with context.engine.connect() as connection:
+            page = read(connection, after, PAGE)
+        if not page:
+            return
+        yield page
+        after = page[-1]
+
+
+def _accrue(context: JobContext) -> int:
+    return _patient(lambda: accrue_day(_night(context)))
+
+
+def _book(context: JobContext) -> int:
+    with context.engine.connect() as connection:
+        assets = read_assets(connection)
+    return _done(context, [BookAccrual(asset=one, business_date=context.business_date) for one in assets], "booked")
+
+
+def _post(context: JobContext) -> int:
+    return _patient(lambda: post_day(_night(context)))
+
+
+def _night(context: JobContext) -> Night:
+    book = Book(context.institution.name, context.institution.time_zone)
+    return Night(context.engine, book, context.business_date, context.now, context.watch)
+
+
+def _patient(run: Callable[[], int]) -> int:
+    """Run again what a deadlock or a lost connection has stopped: it goes on where it was."""
+    wait_s = FIRST_WAIT_S
+    for _ in range(1, ATTEMPTS):
+        try:
+            return run()
+        except Exception as error:
+            if not (is_transient(error) or is_duplicate(error)):
+                raise
+            Pause().wait(wait_s)
+            wait_s *= 2
+    return run()
+
+
+def _done(context: JobContext, requests: Sequence[Any], code: str) -> int:
+    answers = context.execute(requests)
+    if any(answer is not None and answer.code == UNAVAILABLE for answer in answers):
+        # The step runs again: what took effect is known by its key.
+        raise BezantError(f"The books of {context.institution.name} could not be reached while interest was {code}.")
+    return sum(answer is not None and answer.code == code for answer in answers)
