@@ -8,7 +8,6 @@ what it wrote. `memory` is what a process that runs a night holds at most, with 
 
 from __future__ import annotations
 
-import os
 import resource
 import subprocess
 import sys
@@ -236,7 +235,7 @@ def _apart(system: System, settings: Settings, institution: Institution, day: da
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "BEZANT_DATABASE_URL": url, "BEZANT_DATA_FOLDER": str(settings.data_folder)},
+        env={"BEZANT_DATABASE_URL": url, "BEZANT_DATA_FOLDER": str(settings.data_folder)},
         cwd=Path(__file__).parents[1],
     )
     if ran.returncode:

@@ -25,7 +25,7 @@ from engine.vocabulary.errors import BezantError
 T = TypeVar("T")
 
 ATTEMPTS = 6
-FIRST_WAIT_S = 0.05
+FIRST_WAIT_S = 1
 PAGE = 1_000
 """Accounts that are corrected in one go: bounds the memory."""
 

@@ -95,8 +95,8 @@ update savings_accounts s set (
                                (s.compounded_micro + {MICRO}) % {MICRO} as fraction,
                                t.period_ends or coalesce(s.matures_on = :following, false) or (
                                    t.anniversary
-                                   and extract(month from s.opened_on) * 100 + extract(day from s.opened_on)
-                                   = any(cast(:anniversary_days as numeric[]))) as compounds
+                                   and date_part('month', s.opened_on) * 100 + date_part('day', s.opened_on)
+                                   = any(cast(:anniversary_days as integer[]))) as compounds
                         offset 0
                     ) seen
                     offset 0

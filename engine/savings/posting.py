@@ -40,8 +40,8 @@ _DUE = """
     {more}
     where s.accrued_through = :day and s.posted_through < :day and s.closed_on is null
       and (t.period_ends or s.matures_on = :following or (
-          t.anniversary and extract(month from s.opened_on) * 100 + extract(day from s.opened_on)
-          = any(cast(:anniversary_days as numeric[]))))
+          t.anniversary and date_part('month', s.opened_on) * 100 + date_part('day', s.opened_on)
+          = any(cast(:anniversary_days as integer[]))))
 """
 _CHOOSE = text(
     "with due as (select s.id "  # noqa: S608, constants of this module
