@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI
 from api import plugins
 from api.doors import Doors
 from api.errors import add_error_handling
-from api.routes import customers, health, payments, savings, transfers
+from api.routes import cards, customers, health, payments, savings, transfers
 
 
 def create_app(doors: Doors) -> FastAPI:
@@ -22,7 +22,8 @@ def create_app(doors: Doors) -> FastAPI:
     )
     app.state.doors = doors
     add_error_handling(app)
-    for router in (health.router, payments.router, transfers.router, customers.router, savings.router):
+    ours = (health, payments, transfers, customers, savings, cards)
+    for router in (*(one.router for one in ours), cards.issuing):
         app.include_router(router)
     for router in plugins.load(plugins.ROUTERS, APIRouter):
         app.include_router(router)

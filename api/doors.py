@@ -55,6 +55,14 @@ def merchant(ours: OurDoors, bearer: Bearer) -> str:
     return found
 
 
+def operator(ours: OurDoors, bearer: Bearer) -> str:
+    """The bank's operator who asks, by name. `ApiError` 401 without an operator's token."""
+    found = None if bearer is None else ours.tokens.operator(bearer.credentials)
+    if found is None:
+        raise _stranger("bank operator")
+    return found
+
+
 def _stranger(kind: str) -> ApiError:
     return ApiError(
         401,
@@ -67,6 +75,7 @@ def _stranger(kind: str) -> ApiError:
 
 AskingCustomer = Annotated[UUID, Depends(customer)]
 AskingMerchant = Annotated[str, Depends(merchant)]
+AskingOperator = Annotated[str, Depends(operator)]
 IdempotencyKey = Annotated[
     str,
     Header(

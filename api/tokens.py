@@ -11,6 +11,7 @@ from uuid import UUID
 
 CUSTOMER = "bzc"
 MERCHANT = "bzm"
+OPERATOR = "bzo"
 
 
 class Tokens:
@@ -28,6 +29,10 @@ class Tokens:
         """A merchant's token: `bzm_<DE 42>_<proof>`."""
         return self._token(MERCHANT, merchant_id)
 
+    def of_operator(self, name: str) -> str:
+        """The token of one of the bank's own people or programs: `bzo_<name>_<proof>`."""
+        return self._token(OPERATOR, name)
+
     def customer(self, token: str) -> UUID | None:
         """Whose token it is; None if it is no customer's."""
         owner = self._owner(CUSTOMER, token)
@@ -36,6 +41,10 @@ class Tokens:
     def merchant(self, token: str) -> str | None:
         """Whose token it is, as DE 42; None if it is no merchant's."""
         return self._owner(MERCHANT, token)
+
+    def operator(self, token: str) -> str | None:
+        """Whose token it is; None if it is no operator's."""
+        return self._owner(OPERATOR, token)
 
     def _token(self, kind: str, owner: str) -> str:
         return f"{kind}_{owner}_{hmac.new(self._key, f'{kind}_{owner}'.encode(), 'sha256').hexdigest()}"

@@ -99,7 +99,9 @@ def _recorded(engine: Engine, access: Access, action: Permission, tokens: Sequen
     granted = action in access.permissions
     rows = [
         {
-            "id": derive_id("vault_access", access.actor, access.reference, action, str(token), on=at.date()),
+            "id": derive_id(
+                "vault_access", access.actor, access.reference, action, str(token), str(granted), on=at.date()
+            ),
             "action": action.value,
             "token": token,
             "actor": access.actor,

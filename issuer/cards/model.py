@@ -281,6 +281,8 @@ KEYS: Mapping[type, KeyRule] = {
     RenewCard: KeyRule("card_renewal", ("card_id", "reference"), ("expiry",)),
     MoveFulfilment: KeyRule("card_fulfilment", ("card_id", "sequence_number", "new_state", "reference"), ()),
     OpenProduct: KeyRule(
-        "card_product", ("name",), ("account_range", "number_length", "region", "funding", "regulated")
+        "card_product",
+        ("name", "reference"),
+        ("account_range", "number_length", "region", "funding", "regulated", "validity_months"),
     ),
 }

@@ -122,7 +122,8 @@ def _with_number(
     product: CardProduct | None,
 ) -> PersonalisedCard:
     """The first number that is no card's yet, of a series that follows from the request by a keyed hash: nobody can
-    tell the next one, and the request when it comes again asks for the same.
+    tell the next one. A request that comes again finds its own number taken, and its new one goes nowhere: the answer
+    is the first.
     """
     hashes = outside.hsm.fingerprint([f"{seed}\x1f{attempt}".encode() for attempt in range(_NUMBERS_TRIED)])
     room = 10 ** (length - len(account_range) - 1)

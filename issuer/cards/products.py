@@ -61,6 +61,8 @@ class OpenProduct:
     regulated: bool
     number_length: int = 16
     validity_months: int = 48
+    reference: str = ""
+    """The asker's own: what was refused may be asked for again under another."""
 
 
 def expiry_after(months: int, on: date) -> str:
