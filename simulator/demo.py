@@ -28,7 +28,7 @@ from simulator.playing import Record, play
 from simulator.population import populate
 from simulator.proofs import prove_books, prove_world
 from simulator.story import told
-from simulator.terminals import End
+from simulator.terminals import End, Entry
 from simulator.town import Town
 from simulator.world_hash import world_hash
 
@@ -115,13 +115,14 @@ def _told(town: Town, record: Record) -> Told:
 
 
 def _shows_all(record: Record, planned: PlannedPayment) -> bool:
-    """A purchase with a PIN on a card of ours, approved, with nothing lost on its way."""
+    """A purchase by chip and PIN on a card of ours, approved, with nothing lost on its way."""
     receipt = record.receipts[planned.key]
     return (
         planned.scenario is Scenario.PURCHASE
         and planned.with_pin
         and planned.person.bank == OUR_BANK
         and receipt.end is End.APPROVED
+        and receipt.request.pos_entry_mode == Entry.CHIP
         and receipt.reference in record.frames
         and not record.faults.about(receipt.reference)
     )

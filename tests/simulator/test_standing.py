@@ -255,8 +255,19 @@ def test_under_a_key_of_ones_own_there_is_no_test_world(
     assert "lives under the test master key" in error
 
 
+def test_wrong_pins_are_counted_by_the_issuer_however_the_card_comes_in(bezant: Run) -> None:
+    person = next(one.person for one in holders(load_settings(), townspeople()) if one.person.bank == "southbank")
+    wrong = ("--card", f"@{person.handle}", "--pin", "0000000", "--amount", "60.00")
+    for entry in ("chip", "contactless", "magstripe"):
+        assert "declined: incorrect pin" in bezant("pos", "purchase", *wrong, "--entry", entry)[1]
+    right = ("--card", f"@{person.handle}", "--amount", "60.00")
+    assert "declined: pin tries exceeded" in bezant("pos", "purchase", *right)[1]
+    assert "approved" in bezant("pos", "purchase", *right[:2], "--amount", "2.00", "--entry", "contactless")[1]
+
+
 def test_a_chip_is_traced_without_number_track_or_pin_and_counts_from_purchase_to_purchase(up: Up, bezant: Run) -> None:
-    plastic = next(holders(load_settings(), townspeople())).plastic
+    first = next(holders(load_settings(), townspeople()))
+    plastic = first.plastic
     counters = []
     for _ in range(2):
         status, shown, errors = bezant("pos", "purchase", "--amount", "4.00", "--trace")
@@ -267,7 +278,7 @@ def test_a_chip_is_traced_without_number_track_or_pin_and_counts_from_purchase_t
         assert plastic.pan.clear not in shown.replace(" ", "")
         counters += re.findall(r"ATC +([0-9]+)", shown)
     assert int(counters[1]) == int(counters[0]) + 1
-    (kept,) = (Path(up.environment["BEZANT_DATA_FOLDER"]) / "chips").glob("*.json")
+    kept = Path(up.environment["BEZANT_DATA_FOLDER"]) / "chips" / f"{first.person.bank}-{first.person.handle}.json"
     assert kept.stat().st_mode & 0o077 == 0
     assert "pin" not in json.loads(kept.read_text())
     kept.write_text("[]")
