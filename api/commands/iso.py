@@ -1,4 +1,4 @@
-"""`bezant iso`: look into messages of ISO 8583."""
+"""`bezant iso`: look into messages of ISO 8583, send them to any host, and be one."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from api.commands import iso_links
 from engine.vocabulary.errors import BezantError, FormatError
 
-commands = typer.Typer(name="iso", help="Look into messages of ISO 8583.", no_args_is_help=True)
+commands = typer.Typer(
+    name="iso", help="Look into messages of ISO 8583, send them to any host, and be one.", no_args_is_help=True
+)
 
 
-@commands.callback()
-def _root() -> None:
-    """Keeps `describe` a word of its own."""
+commands.command("send")(iso_links.send)
+commands.command("replay")(iso_links.replay)
+commands.command("listen")(iso_links.listen)
 
 
 @commands.command("describe")
