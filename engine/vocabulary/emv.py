@@ -85,10 +85,11 @@ class IssuerApplicationData:
         return cls(key_index, known, content[3:8] if in_format_2 else content[3:7])
 
 
-def cryptogram_input(tags: Mapping[str, bytes]) -> bytes:
+def cryptogram_input(tags: Mapping[str, bytes], said: IssuerApplicationData | None = None) -> bytes:
     """What the cryptogram of these data objects (by tag, upper case hexadecimal) is made over, without padding.
 
-    9F10 says for which version. `FormatError` names the tag that is missing or has another length.
+    9F10 says for which version; `said` is what it says, where its reader has read it already. `FormatError` names the
+    tag that is missing or has another length.
     """
     parts = []
     for tag, length in CRYPTOGRAM_TAGS.items():
@@ -99,6 +100,6 @@ def cryptogram_input(tags: Mapping[str, bytes]) -> bytes:
     content = tags.get(ISSUER_APPLICATION_DATA)
     if content is None:
         raise FormatError("tag 9F10", "is missing")
-    decoded = IssuerApplicationData.decode(content)
-    parts.append(decoded.verification_results if decoded.version is CryptogramVersion.CVN_10 else content)
+    said = said or IssuerApplicationData.decode(content)
+    parts.append(said.verification_results if said.version is CryptogramVersion.CVN_10 else content)
     return b"".join(parts)

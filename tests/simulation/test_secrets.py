@@ -26,7 +26,7 @@ def secrets(played: PlayedDay) -> Secrets:
 
 def test_the_day_used_secrets_of_every_kind(secrets: Secrets) -> None:
     kinds = {kind for kind, _ in secrets.patterns}
-    assert {"card number", "track 2, behind the separator", "PIN block"} <= kinds
+    assert {"card number", "track 2, behind the separator", "PIN block", "key"} <= kinds
     assert sum(kind == "card number" for kind, _ in secrets.patterns) > 250
     assert len([secret for kind, secret in secrets.patterns if kind == "PIN block"]) > 100
     asked = [request for request in secrets.requests if isinstance(request, AuthorizationRequest)]
@@ -79,6 +79,7 @@ def leaking(played: PlayedDay, secrets: Secrets) -> Iterator[set[tuple[str, str]
         ("update i_southbank.set_aside set error = %s", f"={by_kind['track 2, behind the separator']}?"),
         ("update i_acquirer.payments set reasons = jsonb_build_object('cvv2', %s::text)", cvv2),
         ("update i_bank.requests set kind = %s", f"9203{cvv2}"),
+        ("update i_bank.key_blocks set check_value = %s", by_kind["key"]),
     )
     with copied(played.settings.database_url) as url:
         engine = create_engine(url)
@@ -102,6 +103,7 @@ def leaking(played: PlayedDay, secrets: Secrets) -> Iterator[set[tuple[str, str]
         ("i_southbank.set_aside.error", "track 2, behind the separator"),
         ("i_acquirer.payments.reasons", "something with a secret's name"),
         ("i_bank.requests.kind", "CVV2 in DE 48"),
+        ("i_bank.key_blocks.check_value", "key"),
     ],
 )
 def test_the_search_finds_what_was_planted(leaking: set[tuple[str, str]], place: str, kind: str) -> None:

@@ -47,11 +47,11 @@ class CryptogramVerification:
 
         `FormatError` names the tag that is missing or malformed.
         """
-        transaction = cryptogram_input(tags)
+        said = IssuerApplicationData.decode(tags.get(ISSUER_APPLICATION_DATA, b""))
+        transaction = cryptogram_input(tags, said)
         cryptogram = tags.get(APPLICATION_CRYPTOGRAM, b"")
         if len(cryptogram) != 8:
             raise FormatError("tag 9F26", "is missing or has not 8 bytes")
-        said = IssuerApplicationData.decode(tags[ISSUER_APPLICATION_DATA])
         card = ChipCard(pan, sequence_number, said.key_index)
         return cls(card, said.version, tags[APPLICATION_TRANSACTION_COUNTER], transaction, cryptogram)
 
