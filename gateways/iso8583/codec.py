@@ -1,29 +1,30 @@
-"""Bytes to elements and back, strictly. The one home of pyiso8583.
+"""Bytes to elements and back, strictly.
 
 Between a frame and its `Fields` nothing is lost, so that `encode(decode(frame)) == frame`, with one exception that
-the standard invites: a second bitmap that announces no element is accepted, and not written again. What pyiso8583
-lets pass is refused here: signs and blanks in lengths, letters in amounts, lower-case hexadecimal, a third bitmap,
-elements that the dialect lacks.
+the standard invites: a second bitmap that announces no element is accepted, and not written again.
+
+The first messages with a given set of elements are read row by row (`reading.py`); for a set that keeps coming a
+decoder, or an encoder, is generated once (`generation.py`). How many are kept is bounded, and only messages that were
+right count, so that nobody gains by sending bitmaps that nobody uses: those are read row by row, as fast as ever.
 """
 
 from __future__ import annotations
 
-import re
+from collections.abc import Hashable
 from typing import Final
 
-import iso8583
+from gateways.iso8583.generation import Decoder, Encoder, make_decoder, make_encoder
+from gateways.iso8583.reading import Fields, read, write
+from gateways.iso8583.shapes import BITMAP_BYTES, Shape, element_name, shapes
+from gateways.iso8583.specifications import Specification
 
-from engine.vocabulary.errors import FormatError
-from gateways.iso8583.specifications import CONTENT, Specification
+__all__ = ["Codec", "Fields", "decode", "element_name", "encode", "salvage"]
 
-Fields = dict[str, str]
-"""A message by element: `t` the message type identifier, `2` to `128` the elements present. Binary elements are
-upper-case hexadecimal.
-
-Bitmaps are not in it: they follow from the elements.
-"""
-
-_BITMAP: Final = re.compile(r"[0-9A-F]{16}")
+GENERATED_AFTER: Final = 4
+"""Messages that were right with the same elements. Making a decoder takes as long as reading a hundred messages."""
+MAX_GENERATED: Final = 256
+"""Decoders, and encoders, of one dialect. A busy host meets a few dozen sets of elements."""
+MAX_DIALECTS: Final = 64
 
 
 def decode(frame: bytes, specification: Specification) -> Fields:
@@ -33,10 +34,7 @@ def decode(frame: bytes, specification: Specification) -> Fields:
     allow: truncation, trailing bytes, lengths beyond the maximum, characters outside the element's class. The message
     never repeats a byte of the frame.
     """
-    fields, fault = _read(frame, specification)
-    if fault is not None:
-        raise fault
-    return fields
+    return (_CODECS.get(id(specification)) or codec_of(specification)).decode(frame)
 
 
 def salvage(frame: bytes, specification: Specification) -> Fields:
@@ -45,7 +43,7 @@ def salvage(frame: bytes, specification: Specification) -> Fields:
 
     An element with a fault of its own is left out; what follows a fault of structure cannot be found.
     """
-    return _read(frame, specification)[0]
+    return codec_of(specification).salvage(frame)
 
 
 def encode(fields: Fields, specification: Specification) -> bytes:
@@ -53,80 +51,86 @@ def encode(fields: Fields, specification: Specification) -> bytes:
 
     Raises `FormatError` naming the element whose value the dialect cannot carry (length, characters, number).
     """
-    for key, value in fields.items():
-        if key not in specification or key in {"1", "65", "p"}:
-            raise FormatError(element_name(key), "is not an element of this dialect")
-        if (reason := _content_fault(key, value, specification)) is not None:
-            raise FormatError(element_name(key), reason)
-    try:
-        frame, _ = iso8583.encode(dict(fields), specification)
-    except iso8583.EncodeError as error:
-        raise FormatError(element_name(error.field), _reason(error.msg)) from None
-    return bytes(frame)
+    return (_CODECS.get(id(specification)) or codec_of(specification)).encode(fields)
 
 
-def element_name(key: str) -> str:
-    """`"4"` -> `"DE 4"`, `"t"` -> `"MTI"`: an element as messages to people name it."""
-    return {"h": "header", "t": "MTI", "p": "bitmap"}.get(key, f"DE {key}")
+class Codec:
+    """Decoder and encoder of one dialect, which must not be changed afterwards. Raises `FormatError` for a
+    specification that says what no row can (`shapes.shapes`)."""
+
+    def __init__(self, specification: Specification) -> None:
+        self.specification = specification
+        self._shapes = shapes(specification)
+        self._front = [self._shapes[key] for key in ("h", "t")]
+        bitmap = self._shapes["p"]
+        self._bitmap_bytes = bitmap.size
+        self._bitmap_at = sum(shape.bytes_of(shape.size) for shape in self._front)
+        # A bitmap whose first bit is set is followed by another: a first digit of 8 to F, or a first byte from 0x80.
+        firsts = range(0x80, 0x100) if bitmap.charset is None else bitmap.charset.written("89ABCDEF")
+        self._followed = frozenset(bytes([first]) for first in firsts)
+        self._decoders: dict[bytes, Decoder] = {}
+        self._encoders: dict[tuple[str, ...], Encoder] = {}
+        self._met: dict[Hashable, int] = {}
+        # What a generated decoder takes for granted: bitmaps at a known place, of one kind, two of them at most.
+        self._generates = self._shapes["h"].length_bytes == 0 and bitmap.charset == self._shapes["1"].charset
+
+    def decode(self, frame: bytes) -> Fields:
+        """See `codec.decode`."""
+        start, size = self._bitmap_at, self._bitmap_bytes
+        if frame[start : start + 1] in self._followed:
+            size += size
+        bitmap = frame[start : start + size]
+        decoder = self._decoders.get(bitmap)
+        if decoder is not None and (found := decoder(frame)) is not None:
+            return found
+        fields, fault = read(frame, self._shapes)
+        if fault is not None:
+            raise fault
+        if decoder is None and self._generates and self._keeps_coming(bitmap, len(self._decoders)):
+            elements = self._elements(fields)
+            if all(int(shape.key) <= 128 for shape in elements):
+                self._decoders[bitmap] = make_decoder(self._front, size, elements)
+        return fields
+
+    def salvage(self, frame: bytes) -> Fields:
+        """See `codec.salvage`."""
+        return read(frame, self._shapes)[0]
+
+    def encode(self, fields: Fields) -> bytes:
+        """See `codec.encode`."""
+        keys = tuple(fields)
+        encoder = self._encoders.get(keys)
+        if encoder is not None and (frame := encoder(fields)) is not None:
+            return frame
+        frame = write(fields, self._shapes)
+        if encoder is None and self._keeps_coming(keys, len(self._encoders)):
+            self._encoders[keys] = make_encoder(self._front, self._elements(fields), self._shapes)
+        return frame
+
+    def _elements(self, fields: Fields) -> list[Shape]:
+        return [self._shapes[str(number)] for number in sorted(int(key) for key in fields if key.isdecimal())]
+
+    def _keeps_coming(self, elements: Hashable, made: int) -> bool:
+        """Count a message that was right; whether it is time to make code for its like."""
+        if made >= MAX_GENERATED:
+            return False
+        if len(self._met) >= 4 * MAX_GENERATED:
+            self._met.clear()
+        self._met[elements] = times = self._met.get(elements, 0) + 1
+        return times == GENERATED_AFTER
 
 
-def _read(frame: bytes, specification: Specification) -> tuple[Fields, FormatError | None]:
-    """The elements that are right, and the first fault."""
-    broken: tuple[str, str] | None = None
-    try:
-        fields, raw = iso8583.decode(frame, specification)
-    except iso8583.DecodeError as error:
-        fields, raw = dict(error.doc_dec), error.doc_enc
-        if error.msg == "Extra data after last field":
-            broken = ("message", "bytes after the last element")
-        else:
-            broken = (element_name(error.field), _reason(error.msg))
-            del fields[error.field], raw[error.field]
-    except KeyError as missing:
-        # pyiso8583 looks an announced element up only when it gets there, and does not hand over what it had read.
-        return {}, FormatError(element_name(str(missing.args[0])), "is not an element of this dialect")
-    fault: FormatError | None = None
-    offset = 0
-    for key, parts in raw.items():
-        length, content = parts["len"], parts["data"]
-        reason = _length_fault(key, length, specification) or _bitmap_fault(key, fields[key])
-        reason = reason or _content_fault(key, fields[key], specification)
-        if reason is not None:
-            del fields[key]
-            fault = fault or FormatError(element_name(key), reason, offset)
-        offset += len(length) + len(content)
-    if broken is not None and fault is None:
-        fault = FormatError(*broken, offset)
-    for bitmap in ("p", "1"):
-        fields.pop(bitmap, None)
-    return fields, fault
+_CODECS: Final[dict[int, Codec]] = {}
+"""By the identity of the specification, which the codec keeps alive, so that no other can get the same."""
 
 
-def _length_fault(key: str, length: bytes, specification: Specification) -> str | None:
-    """Python reads `-1`, ` 7` and `1_0` as numbers; the standard does not."""
-    if specification[key]["len_enc"] in {"b", "bcd"} or not length:
-        return None
-    digits = length.decode(specification[key]["len_enc"])
-    return None if digits.isascii() and digits.isdigit() else "length is not numeric"
+def codec_of(specification: Specification) -> Codec:
+    """The codec of a dialect, made when first asked for."""
+    codec = _CODECS.get(id(specification))
+    if codec is None:
+        codec = Codec(specification)
+        if len(_CODECS) >= MAX_DIALECTS:
+            del _CODECS[next(iter(_CODECS))]
+        _CODECS[id(specification)] = codec
+    return codec
 
-
-def _bitmap_fault(key: str, bitmap: str) -> str | None:
-    """Python reads hexadecimal with blanks and small letters in it, and pyiso8583 reads a third bitmap."""
-    if key not in {"p", "1"} or _BITMAP.fullmatch(bitmap):
-        return None
-    third = len(bitmap) > 16
-    return "announces a third bitmap, which this version lacks" if third else "is not upper-case hexadecimal"
-
-
-def _content_fault(key: str, value: str, specification: Specification) -> str | None:
-    """What is wrong with the characters, in words that do not repeat them. A dialect without `content` allows what
-    its encoding does."""
-    kind = specification[key].get("content")
-    if kind is None or CONTENT[kind].fullmatch(value):
-        return None
-    return f"holds characters outside its class ({kind})"
-
-
-def _reason(message: str) -> str:
-    """pyiso8583's words, which hold lengths and no content, in the middle of a sentence."""
-    return message[:1].lower() + message[1:]

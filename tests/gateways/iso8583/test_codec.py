@@ -135,7 +135,7 @@ def test_a_fault_is_named_by_element_and_offset(fault: str) -> None:
 
 def test_an_element_of_the_third_bitmap_is_refused() -> None:
     frame = b"0100" + b"8000000000000000" + b"8000000000000000" + b"8000000000000000" + b"1"
-    with pytest.raises(FormatError, match="not an element of this dialect"):
+    with pytest.raises(FormatError, match="a third bitmap, which this dialect lacks"):
         decode(frame, TERMINAL)
 
 

@@ -1,0 +1,475 @@
+"""Decoders and encoders as Python source, one for each set of elements that a dialect meets, made once.
+
+A message's bitmap says which elements follow, so nothing is left to look up: the frame is made text once (and
+hexadecimal once, where elements are BCD or binary), runs of fixed elements are cut by one `itemgetter` of slices,
+lengths are read through a dictionary that has just the lengths allowed, and the characters of a whole run are checked
+by one call. What is made here answers None for a frame or a message that is not right in every respect, and raises
+nothing of its own; `reading.py` then says what is wrong. The source holds keys and numbers of the specification only,
+all of them checked by `shapes.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from operator import itemgetter
+from typing import Any, Final
+
+from gateways.iso8583.charsets import Charset
+from gateways.iso8583.reading import Fields, bitmaps
+from gateways.iso8583.shapes import HEX_DIGITS, Shape
+from gateways.iso8583.specifications import CONTENT
+
+Decoder = Callable[[bytes], Fields | None]
+Encoder = Callable[[Mapping[str, str]], bytes | None]
+
+_LISTED_LENGTHS: Final = 1000
+"""Longer elements than this have their lengths worked out, not listed."""
+_HEX_BYTES: Final = HEX_DIGITS.encode()
+
+
+def make_decoder(front: Sequence[Shape], bitmap_bytes: int, elements: Sequence[Shape]) -> Decoder:
+    """A decoder of frames that hold `front` (header and type, fixed), bitmaps of so many bytes, and `elements`."""
+    source = _DecoderSource(sum(shape.is_hex and shape.content != "n" for shape in elements))
+    source.fixed([shape for shape in front if shape.size])
+    source.skip(bitmap_bytes)
+    run: list[Shape] = []
+    for shape in elements:
+        if run and (shape.length_bytes or source.view(shape) != source.view(run[0])):
+            source.fixed(run)
+            run = []
+        if shape.length_bytes:
+            source.varying(shape)
+        else:
+            run.append(shape)
+    source.fixed(run)
+    return source.compiled([*(shape for shape in front if shape.size), *elements])
+
+
+def make_encoder(front: Sequence[Shape], elements: Sequence[Shape], shapes: Mapping[str, Shape]) -> Encoder:
+    """An encoder of messages with just these elements, and `front`."""
+    source = _EncoderSource()
+    written = [shape for shape in front if shape.size]
+    for shape in written:
+        source.element(shape)
+    source.constant(b"".join(bitmaps([int(shape.key) for shape in elements], shapes)), shapes["p"].charset)
+    for shape in elements:
+        source.element(shape)
+    return source.compiled([*written, *elements])
+
+
+class _DecoderSource:
+    """The lines of a decoder as they grow, with the names that they use."""
+
+    def __init__(self, binaries: int) -> None:
+        self._hex_view = "upper" if binaries > _FEW_BINARIES else ""
+        self._names: dict[str, Any] = {}
+        self._lines: list[str] = []
+        self._checks: list[str] = []
+        self._slices: dict[str, str] = {}
+        """Slices that have a name, by their source."""
+        self._ends = 0
+        self._variable = ""
+        self._constant = 0
+        self._region: tuple[str, str, str, bool] | None = None
+        """What is checked together so far: kind of check, view, start, whether it may be empty."""
+
+    def skip(self, size: int) -> None:
+        self._close_region()
+        self._constant += size
+
+    def fixed(self, run: Sequence[Shape]) -> None:
+        """Elements of fixed length and one view, side by side."""
+        if not run:
+            return
+        view = self.view(run[0])
+        scale = _SCALES.get(view, 1)
+        targets: list[str] = []
+        slices, offset = [], 0
+        start, checks = (self._variable, self._constant), []
+        for shape in run:
+            size = shape.bytes_of(shape.size)
+            first, last = (2 if shape.is_hex else 1) * offset, (2 if shape.is_hex else 1) * (offset + size)
+            if shape.in_half_bytes and shape.size & 1:
+                pad_at = first if shape.left_pad else last - 1
+                first, last = (first + 1, last) if shape.left_pad else (first, last - 1)
+                targets.append(f"p{shape.key}")
+                slices.append(slice(pad_at, pad_at + 1))
+                checks.append(f"p{shape.key} == {shape.left_pad + shape.right_pad!r}")
+            targets.append(f"v{shape.key}")
+            slices.append(slice(first, last))
+            self._check(shape, size, may_be_empty=not size)
+            self._constant += size
+            offset += size
+        self._checks.extend(checks)
+        whole = f"{view}[{_at(*start, scale)}:{_at(start[0], start[1] + offset, scale)}]"
+        if view == "frame":
+            whole += ".hex().upper()"
+        name = targets[0] if len(targets) == 1 else f"run{len(self._lines)}"
+        self._slices[whole] = name
+        self._lines.append(f"{name} = {whole}")
+        if len(targets) > 1:
+            cut = self._name("cut", itemgetter(*slices))
+            self._lines.append(f"{', '.join(targets)} = {cut}({name})")
+
+    def varying(self, shape: Shape) -> None:
+        """A length and a value."""
+        width = shape.length_bytes
+        begins, body = _at(self._variable, self._constant), _at(self._variable, self._constant + width)
+        digits = shape.length_charset is not None and not shape.length_is_binary
+        if digits:
+            key = f"{self._text(shape.length_charset)}[{begins}:{body}]"
+        else:
+            key = f"frame[{begins}]" if width == 1 else f"frame[{begins}:{body}]"
+        totals = self._name("totals", _totals(shape), f"totals{shape.key}")
+        end = f"e{self._ends}"
+        self._ends += 1
+        is_odd = shape.in_half_bytes and bool(shape.left_pad + shape.right_pad)
+        if is_odd:
+            self._lines.append(f"{end}, odd = {totals}[{key}]")
+        else:
+            self._lines.append(f"{end} = {totals}[{key}]")
+        self._lines.append(f"{end} += {begins}")
+        # A length in the same digits as the value is checked with it, and with what stands before.
+        same = shape.length_charset is None if shape.is_hex else shape.length_charset == shape.charset
+        if same and not shape.length_is_binary and shape.content == "n":
+            self._check(shape, width, may_be_empty=False)
+        else:
+            self._close_region()
+        self._constant += width
+        view = self.view(shape)
+        scale = _SCALES.get(view, 1)
+        whole = f"{view}[{_at(self._variable, self._constant, scale)}:{_at(end, 0, scale)}]"
+        if view == "frame":
+            whole += ".hex().upper()"
+        self._lines.append(f"v{shape.key} = {whole}")
+        if is_odd:
+            pad, rest = ("[:1]", "[1:]") if shape.left_pad else ("[-1:]", "[:-1]")
+            expected = shape.left_pad + shape.right_pad
+            self._lines += [
+                "if odd:",
+                f"    if v{shape.key}{pad} != {expected!r}:",
+                "        return None",
+                f"    v{shape.key} = v{shape.key}{rest}",
+            ]
+        self._check(shape, 0, may_be_empty=True)
+        self._variable, self._constant = end, 0
+
+    def compiled(self, shapes: Sequence[Shape]) -> Decoder:
+        """The decoder."""
+        self._close_region()
+        views = [line for name, line in _VIEWS.items() if f"{name}[" in "\n".join(self._lines + self._checks)]
+        for name, view in self._names.items():
+            if isinstance(view, Charset):
+                views.append(f"text_{name} = {name}.characters(frame)")
+        checks = "".join(f" or not {check}" for check in self._checks)
+        fields = ", ".join(f"{shape.key!r}: v{shape.key}" for shape in shapes)
+        body = [
+            *views,
+            "try:",
+            *(f"    {line}" for line in self._lines),
+            f"    if {_at(self._variable, self._constant)} != len(frame){checks}:",
+            "        return None",
+            "except (KeyError, IndexError, ValueError):",
+            "    return None",
+            f"return {{{fields}}}",
+        ]
+        return _compiled("decoder", "frame", body, self._names)  # type: ignore[no-any-return]
+
+    def view(self, shape: Shape) -> str:
+        """The name of what the element is cut from: the frame as text or in hexadecimal, whole, or the frame itself
+        for the few elements that are made hexadecimal one by one."""
+        if shape.charset is None:
+            return self._hex_view or ("hexed" if shape.content == "n" else "frame")
+        return self._text(shape.charset)
+
+    def _text(self, charset: Charset | None) -> str:
+        assert charset is not None
+        return "text" if charset.name in _INLINE else "text_" + self._name("charset", charset)
+
+    def _check(self, shape: Shape, size: int, may_be_empty: bool) -> None:
+        """Have the characters checked of what begins where we are: with what stands before, or by themselves."""
+        together, alone = _checks(shape)
+        view = self.view(shape)
+        if self._region is not None and self._region[:2] == (together, view):
+            kind, view, start, was_empty = self._region
+            self._region = (kind, view, start, was_empty and may_be_empty)
+        else:
+            self._close_region()
+            if together:
+                start = _at(self._variable, self._constant, _SCALES.get(view, 1))
+                self._region = (together, view, start, may_be_empty)
+        if alone and (not size or not shape.length_bytes):
+            self._checks.append(alone.format(value=f"v{shape.key}"))
+
+    def _close_region(self) -> None:
+        if self._region is not None:
+            kind, view, start, may_be_empty = self._region
+            region = f"{view}[{start}:{_at(self._variable, self._constant, _SCALES.get(view, 1))}]"
+            region = self._slices.get(region, region)
+            self._checks.append(_TOGETHER[kind, may_be_empty].format(value=region))
+            self._region = None
+
+    def _name(self, kind: str, value: object, name: str = "") -> str:
+        for known, other in self._names.items():
+            if other is value:
+                return known
+        name = name or f"{kind}{len(self._names)}"
+        self._names[name] = value
+        return name
+
+
+class _EncoderSource:
+    """The lines of an encoder as they grow. A message is segments (text of a charset, or hexadecimal), each made of
+    regions that are checked together."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, Any] = {}
+        self._lines: list[str] = []
+        self._checks: list[str] = []
+        self._segments: list[tuple[str, list[str]]] = []
+        """How each segment is written, and its regions."""
+        self._region: tuple[str, list[str], bool] | None = None
+
+    def constant(self, source: bytes, charset: Charset | None) -> None:
+        """Bytes that are always the same."""
+        text = source.hex().upper() if charset is None else charset.characters(source)
+        self._put(self._writing(charset), "", text, is_empty=False)
+
+    def element(self, shape: Shape) -> None:
+        """An element, with its length where it has one."""
+        value, writing = f"v{shape.key}", self._writing(shape.charset)
+        together, alone = _checks(shape)
+        if shape.is_hex and together != "digits" and shape.content != "n":
+            together = "hex"
+        if alone:
+            self._checks.append(alone.format(value=value))
+        pads = ""
+        if shape.length_bytes:
+            lengths = f"lengths{shape.key}"
+            self._names[lengths] = _prefixes(shape)
+            if shape.length_charset is None:
+                digits = "hex" if shape.length_is_binary else "digits"
+                kind = "digits" if digits == "digits" and together == "digits" else "hex"
+                self._put("hex", kind, f"{{{lengths}[len({value})]}}", is_empty=False)
+            else:
+                kind = "digits" if together == "digits" and not shape.is_hex else together if not shape.is_hex else ""
+                self._put(self._writing(shape.length_charset), kind, f"{{{lengths}[len({value})]}}", is_empty=False)
+            if shape.in_half_bytes:
+                self._names["pads" + shape.key] = ("", shape.left_pad + shape.right_pad)
+                pads = f"{{pads{shape.key}[len({value}) & 1]}}"
+        else:
+            self._checks.append(f"len({value}) == {shape.longest_value}")
+            if shape.in_half_bytes and shape.size & 1:
+                pads = shape.left_pad + shape.right_pad
+        piece = pads + f"{{{value}}}" if shape.left_pad else f"{{{value}}}" + pads
+        self._put(writing, together, piece, is_empty=bool(shape.length_bytes) or not shape.size)
+
+    def compiled(self, shapes: Sequence[Shape]) -> Encoder:
+        """The encoder."""
+        self._close_region()
+        keys = [shape.key for shape in shapes]
+        names = "".join(f"v{key}, " for key in keys)
+        self._names["taken"] = itemgetter(*keys) if len(keys) > 1 else lambda fields: (fields[keys[0]],)
+        segments = []
+        for writing, regions in self._segments:
+            text = "f\"" + "".join(regions) + "\""
+            segments.append(writing.format(text=text))
+        checks = " and ".join(self._checks) or "True"
+        body = [
+            "try:",
+            f"    {names} = taken(fields)",
+            *(f"    {line}" for line in self._lines),
+            f"    if {checks}:",
+            f"        return {' + '.join(segments)}",
+            "except (KeyError, ValueError, TypeError, AttributeError):",
+            "    pass",
+            "return None",
+        ]
+        return _compiled("encoder", "fields", body, self._names)  # type: ignore[no-any-return]
+
+    def _writing(self, charset: Charset | None) -> str:
+        if charset is None:
+            return "hex"
+        if charset.name in _INLINE:
+            return charset.name
+        self._names[f"charset_{len(self._names)}"] = charset
+        name = next(name for name, known in self._names.items() if known is charset)
+        return name
+
+    def _put(self, writing: str, kind: str, piece: str, is_empty: bool) -> None:
+        """One more piece of an f-string."""
+        how = {
+            "hex": "fromhex({text})",
+            "ascii": "{text}.encode('ascii')",
+            "latin-1": "{text}.encode('latin-1')",
+        }.get(writing, f"{writing}.written({{text}})")
+        if not self._segments or self._segments[-1][0] != how:
+            self._close_region()
+            self._segments.append((how, []))
+        if self._region is None or self._region[0] != kind:
+            self._close_region()
+            self._region = (kind, [], True)
+        _, pieces, was_empty = self._region
+        pieces.append(piece)
+        self._region = (kind, pieces, was_empty and is_empty)
+
+    def _close_region(self) -> None:
+        if self._region is None:
+            return
+        kind, pieces, may_be_empty = self._region
+        if not kind:
+            self._segments[-1][1].extend(pieces)
+        else:
+            name = f"r{len(self._lines)}"
+            text = "f\"" + "".join(pieces) + "\""
+            self._lines.append(f"{name} = {text}")
+            self._checks.append(_TOGETHER[kind, may_be_empty].format(value=name))
+            self._segments[-1][1].append(f"{{{name}}}")
+        self._region = None
+
+
+_INLINE: Final = {"ascii", "latin-1"}
+_VIEWS: Final = {
+    "text": "text = frame.decode('latin-1')",
+    "hexed": "hexed = frame.hex()",
+    "upper": "upper = frame.hex().upper()",
+}
+_SCALES: Final = {"hexed": 2, "upper": 2}
+"""Positions of a view for each byte, where it is not one."""
+_FEW_BINARIES: Final = 4
+"""So many elements are quicker made hexadecimal one by one than with the whole frame."""
+_TOGETHER: Final = {
+    ("digits", False): "{value}.isdecimal()",
+    ("digits", True): "(not {value} or {value}.isdecimal())",
+    **dict.fromkeys([("print", False), ("print", True)], "({value}.isascii() and {value}.isprintable())"),
+    **dict.fromkeys([("ascii", False), ("ascii", True)], "{value}.isascii()"),
+    **dict.fromkeys([("known", False), ("known", True)], "('\\ufffd' not in {value})"),
+    **dict.fromkeys([("hex", False), ("hex", True)], "(not {value}.encode('ascii').translate(None, HEX))"),
+}
+"""How the characters of a region are checked, by kind and whether it may be empty."""
+
+
+def _checks(shape: Shape) -> tuple[str, str]:
+    """How an element's characters are checked together with its neighbours', and the check that it needs alone (with
+    `{value}` for the value's name)."""
+    content, charset = shape.content, shape.charset
+    one_by_one = "" if content is None else f"CONTENT_{_CONTENTS.index(content)}({{value}})"
+    if charset is None:
+        if content == "n":
+            return "digits", ""
+        if content == "z":
+            return "", "({value}.replace('D', '', 1).isdecimal() or " + one_by_one + ")"
+        return "", "" if content in {None, "b", "an", "ans"} else one_by_one
+    unknown = "ascii" if charset.name == "ascii" else "" if charset.is_total else "known"
+    if content is None:
+        return unknown, ""
+    if content == "n" and (charset.is_latin or charset.name == "ascii"):
+        return "digits", ""
+    if content == "ans":
+        return "print", ""
+    if content == "an":
+        return "print", "({value}.isalnum() or " + one_by_one + ")"
+    if content == "z":
+        return "", "({value}.replace('=', '', 1).isdecimal() or " + one_by_one + ")"
+    if content == "b":
+        return "hex" if charset.name in _INLINE else "", "not len({value}) & 1" if charset.name in _INLINE else one_by_one
+    return "", one_by_one
+
+
+_CONTENTS: Final = list(CONTENT)
+
+
+class _WorkedOut(dict[Any, Any]):
+    """Lengths of an element too long to list them: worked out when asked for."""
+
+    def __init__(self, answer: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self._answer = answer
+
+    def __missing__(self, key: Any) -> Any:
+        return self._answer(key)
+
+
+@cache
+def _totals(shape: Shape) -> dict[Any, Any]:
+    """The bytes that length and value take together, by the length as it is written; with whether the number of
+    digits is odd where the element has a pad. `KeyError` for a length that is not allowed."""
+    prefixes = _prefixes(shape)
+    if isinstance(prefixes, _WorkedOut):
+        return _WorkedOut(lambda key: _total(shape, _counted(shape, key)))
+    found = {}
+    for characters, prefix in prefixes.items():
+        written: Any = bytes.fromhex(prefix) if shape.length_charset is None else prefix
+        if isinstance(written, bytes) and len(written) == 1:
+            written = written[0]
+        found[written] = _total(shape, shape.count_of(characters))
+    return found
+
+
+def _total(shape: Shape, count: int) -> Any:
+    total = shape.length_bytes + shape.bytes_of(count)
+    return (total, count & 1) if shape.in_half_bytes and shape.left_pad + shape.right_pad else total
+
+
+def _counted(shape: Shape, key: Any) -> int:
+    """The length that is written so. Raises `KeyError` for what is none."""
+    if len(key) != shape.length_bytes:
+        raise KeyError(key)
+    if shape.length_is_binary:
+        count = int.from_bytes(key, "big")
+    else:
+        digits = key.hex() if isinstance(key, bytes) else key
+        if not (digits.isascii() and digits.isdecimal()):
+            raise KeyError(key)
+        count = int(digits)
+    if count > shape.size or (count & 1 and shape.in_nibbles and not (shape.is_hex and shape.left_pad + shape.right_pad)):
+        raise KeyError(key)
+    return count
+
+
+@cache
+def _prefixes(shape: Shape) -> dict[int, str]:
+    """The length as it is written (digits, or hexadecimal for BCD and binary), by the value's characters. `KeyError`
+    for a value that is too long, or an odd one without a pad."""
+    if shape.longest_value > _LISTED_LENGTHS:
+        return _WorkedOut(lambda characters: _prefix(shape, characters))
+    found = {}
+    for characters in range(shape.longest_value + 1):
+        try:
+            found[characters] = _prefix(shape, characters)
+        except KeyError:
+            continue
+    return found
+
+
+def _prefix(shape: Shape, characters: int) -> str:
+    is_odd = characters & 1 and shape.is_hex
+    if characters > shape.longest_value or (is_odd and not (shape.in_nibbles and shape.left_pad + shape.right_pad)):
+        raise KeyError(characters)
+    count, width = shape.count_of(characters), shape.length_bytes
+    digits = 2 * width if shape.length_charset is None else width
+    text = f"{count:0{digits}X}" if shape.length_is_binary else f"{count:0{digits}d}"
+    if len(text) != digits:
+        raise KeyError(characters)
+    return text
+
+
+def _at(variable: str, constant: int, scale: int = 1) -> str:
+    """A position as source: `e1 + 4`, or twice that in hexadecimal."""
+    if not variable:
+        return str(scale * constant)
+    name = variable if scale == 1 else f"{scale} * {variable}"
+    return f"{name} + {scale * constant}" if constant else name
+
+
+def _compiled(name: str, argument: str, body: Sequence[str], names: Mapping[str, object]) -> Any:
+    source = f"def {name}({argument}):\n" + "\n".join(f"    {line}" for line in body) + "\n"
+    namespace: dict[str, Any] = {
+        **names,
+        "HEX": _HEX_BYTES,
+        "fromhex": bytes.fromhex,
+        **{f"CONTENT_{number}": CONTENT[content].fullmatch for number, content in enumerate(_CONTENTS)},
+    }
+    exec(compile(source, f"<{name}>", "exec"), namespace)  # noqa: S102, the source is ours: numbers and names only
+    return namespace[name]
