@@ -13,7 +13,8 @@ from functools import cache
 from typing import Final
 
 _ALL_BYTES: Final = bytes(range(256))
-_NONE: Final = "\ufffe"
+NO_CHARACTER: Final = "\ufffe"
+"""Stands in a table for a byte that is no character."""
 _CHANGED_OVER: Final = ((0x5F, 0xB0), (0xBA, 0xAD), (0xBB, 0xBD))
 """Code page 1047 against 37: `^` and the not sign, `[` and Y acute, `]` and the diaeresis."""
 
@@ -28,11 +29,6 @@ class Charset:
     """Whether each byte is one character of Latin-1, in some order: ASCII's digits are the only digits then."""
     _to_latin: bytes
     _from_latin: bytes
-
-    @property
-    def is_total(self) -> bool:
-        """Whether every byte is a character."""
-        return _NONE not in self.table
 
     def characters(self, source: bytes) -> str:
         """The text of any bytes, as long as they are, with U+FFFD for a byte that is no character."""
@@ -61,7 +57,7 @@ def charset(name: str) -> Charset:
 
 def _character(name: str, byte: int) -> str:
     text = bytes([byte]).decode(name, "replace")
-    return _NONE if len(text) != 1 or text == "\ufffd" else text
+    return NO_CHARACTER if len(text) != 1 or text == "\ufffd" else text
 
 
 def _code_page_1047() -> str:

@@ -15,7 +15,7 @@ from typing import Final
 
 from gateways.iso8583.generation import Decoder, Encoder, make_decoder, make_encoder
 from gateways.iso8583.reading import Fields, read, write
-from gateways.iso8583.shapes import BITMAP_BYTES, Shape, element_name, shapes
+from gateways.iso8583.shapes import Shape, element_name, shapes
 from gateways.iso8583.specifications import Specification
 
 __all__ = ["Codec", "Fields", "decode", "element_name", "encode", "salvage"]
@@ -34,7 +34,8 @@ def decode(frame: bytes, specification: Specification) -> Fields:
     allow: truncation, trailing bytes, lengths beyond the maximum, characters outside the element's class. The message
     never repeats a byte of the frame.
     """
-    return (_CODECS.get(id(specification)) or codec_of(specification)).decode(frame)
+    codec = _CODECS.get(id(specification)) or codec_of(specification)
+    return codec.decode(frame)
 
 
 def salvage(frame: bytes, specification: Specification) -> Fields:
@@ -51,7 +52,8 @@ def encode(fields: Fields, specification: Specification) -> bytes:
 
     Raises `FormatError` naming the element whose value the dialect cannot carry (length, characters, number).
     """
-    return (_CODECS.get(id(specification)) or codec_of(specification)).encode(fields)
+    codec = _CODECS.get(id(specification)) or codec_of(specification)
+    return codec.encode(fields)
 
 
 class Codec:
@@ -63,10 +65,11 @@ class Codec:
         self._shapes = shapes(specification)
         self._front = [self._shapes[key] for key in ("h", "t")]
         bitmap = self._shapes["p"]
-        self._bitmap_bytes = bitmap.size
-        self._bitmap_at = sum(shape.bytes_of(shape.size) for shape in self._front)
+        start = sum(shape.bytes_of(shape.size) for shape in self._front)
+        self._one, self._two = slice(start, start + bitmap.size), slice(start, start + 2 * bitmap.size)
+        """Where a message's bitmap is, and two."""
         # A bitmap whose first bit is set is followed by another: a first digit of 8 to F, or a first byte from 0x80.
-        firsts = range(0x80, 0x100) if bitmap.charset is None else bitmap.charset.written("89ABCDEF")
+        firsts = bytes(range(0x80, 0x100)) if bitmap.charset is None else bitmap.charset.written("89ABCDEF")
         self._followed = frozenset(bytes([first]) for first in firsts)
         self._decoders: dict[bytes, Decoder] = {}
         self._encoders: dict[tuple[str, ...], Encoder] = {}
@@ -76,20 +79,20 @@ class Codec:
 
     def decode(self, frame: bytes) -> Fields:
         """See `codec.decode`."""
-        start, size = self._bitmap_at, self._bitmap_bytes
-        if frame[start : start + 1] in self._followed:
-            size += size
-        bitmap = frame[start : start + size]
-        decoder = self._decoders.get(bitmap)
+        decoder = self._decoders.get(frame[self._one]) or self._decoders.get(frame[self._two])
         if decoder is not None and (found := decoder(frame)) is not None:
             return found
         fields, fault = read(frame, self._shapes)
         if fault is not None:
             raise fault
-        if decoder is None and self._generates and self._keeps_coming(bitmap, len(self._decoders)):
-            elements = self._elements(fields)
-            if all(int(shape.key) <= 128 for shape in elements):
-                self._decoders[bitmap] = make_decoder(self._front, size, elements)
+        if decoder is None and self._generates:
+            bitmap = frame[self._one]
+            if bitmap[:1] in self._followed:
+                bitmap = frame[self._two]
+            if self._keeps_coming(bitmap, len(self._decoders)):
+                elements = self._elements(fields)
+                if all(int(shape.key) <= 128 for shape in elements):
+                    self._decoders[bitmap] = make_decoder(self._front, len(bitmap), elements)
         return fields
 
     def salvage(self, frame: bytes) -> Fields:
@@ -133,4 +136,3 @@ def codec_of(specification: Specification) -> Codec:
             del _CODECS[next(iter(_CODECS))]
         _CODECS[id(specification)] = codec
     return codec
-

@@ -15,17 +15,14 @@ from functools import cache
 from operator import itemgetter
 from typing import Any, Final
 
-from gateways.iso8583.charsets import Charset
+from gateways.iso8583.charsets import NO_CHARACTER, Charset, charset
+from gateways.iso8583.lengths import prefixes, totals
 from gateways.iso8583.reading import Fields, bitmaps
 from gateways.iso8583.shapes import HEX_DIGITS, Shape
 from gateways.iso8583.specifications import CONTENT
 
 Decoder = Callable[[bytes], Fields | None]
 Encoder = Callable[[Mapping[str, str]], bytes | None]
-
-_LISTED_LENGTHS: Final = 1000
-"""Longer elements than this have their lengths worked out, not listed."""
-_HEX_BYTES: Final = HEX_DIGITS.encode()
 
 
 def make_decoder(front: Sequence[Shape], bitmap_bytes: int, elements: Sequence[Shape]) -> Decoder:
@@ -66,13 +63,11 @@ class _DecoderSource:
         self._names: dict[str, Any] = {}
         self._lines: list[str] = []
         self._checks: list[str] = []
-        self._slices: dict[str, str] = {}
-        """Slices that have a name, by their source."""
         self._ends = 0
         self._variable = ""
         self._constant = 0
-        self._region: tuple[str, str, str, bool] | None = None
-        """What is checked together so far: kind of check, view, start, whether it may be empty."""
+        self._region: tuple[str, str, bool] | None = None
+        """What is checked together so far: kind of check, start, whether it may be empty."""
 
     def skip(self, size: int) -> None:
         self._close_region()
@@ -105,12 +100,11 @@ class _DecoderSource:
         whole = f"{view}[{_at(*start, scale)}:{_at(start[0], start[1] + offset, scale)}]"
         if view == "frame":
             whole += ".hex().upper()"
-        name = targets[0] if len(targets) == 1 else f"run{len(self._lines)}"
-        self._slices[whole] = name
-        self._lines.append(f"{name} = {whole}")
-        if len(targets) > 1:
+        if len(targets) == 1:
+            self._lines.append(f"{targets[0]} = {whole}")
+        else:
             cut = self._name("cut", itemgetter(*slices))
-            self._lines.append(f"{', '.join(targets)} = {cut}({name})")
+            self._lines.append(f"{', '.join(targets)} = {cut}({whole})")
 
     def varying(self, shape: Shape) -> None:
         """A length and a value."""
@@ -121,14 +115,14 @@ class _DecoderSource:
             key = f"{self._text(shape.length_charset)}[{begins}:{body}]"
         else:
             key = f"frame[{begins}]" if width == 1 else f"frame[{begins}:{body}]"
-        totals = self._name("totals", _totals(shape), f"totals{shape.key}")
+        lookup = self._name("totals", totals(shape), f"totals{shape.key}")
         end = f"e{self._ends}"
         self._ends += 1
         is_odd = shape.in_half_bytes and bool(shape.left_pad + shape.right_pad)
         if is_odd:
-            self._lines.append(f"{end}, odd = {totals}[{key}]")
+            self._lines.append(f"{end}, odd = {lookup}[{key}]")
         else:
-            self._lines.append(f"{end} = {totals}[{key}]")
+            self._lines.append(f"{end} = {lookup}[{key}]")
         self._lines.append(f"{end} += {begins}")
         # A length in the same digits as the value is checked with it, and with what stands before.
         same = shape.length_charset is None if shape.is_hex else shape.length_charset == shape.charset
@@ -190,25 +184,31 @@ class _DecoderSource:
     def _check(self, shape: Shape, size: int, may_be_empty: bool) -> None:
         """Have the characters checked of what begins where we are: with what stands before, or by themselves."""
         together, alone = _checks(shape)
-        view = self.view(shape)
-        if self._region is not None and self._region[:2] == (together, view):
-            kind, view, start, was_empty = self._region
-            self._region = (kind, view, start, was_empty and may_be_empty)
+        if together:
+            table = _table(together, shape.charset)
+            if shape.charset is None and (shape.left_pad + shape.right_pad) not in _DIGITS:
+                table, alone = None, _ONE_BY_ONE[together]
+            kind = "digits" if table == _DIGITS_ONLY else "" if table is None else self._name("table", table)
+        else:
+            kind = ""
+        if self._region is not None and self._region[0] == kind:
+            _, start, was_empty = self._region
+            self._region = (kind, start, was_empty and may_be_empty)
         else:
             self._close_region()
-            if together:
-                start = _at(self._variable, self._constant, _SCALES.get(view, 1))
-                self._region = (together, view, start, may_be_empty)
+            if kind:
+                self._region = (kind, _at(self._variable, self._constant), may_be_empty)
         if alone and (not size or not shape.length_bytes):
             self._checks.append(alone.format(value=f"v{shape.key}"))
 
     def _close_region(self) -> None:
-        if self._region is not None:
-            kind, view, start, may_be_empty = self._region
-            region = f"{view}[{start}:{_at(self._variable, self._constant, _SCALES.get(view, 1))}]"
-            region = self._slices.get(region, region)
-            self._checks.append(_TOGETHER[kind, may_be_empty].format(value=region))
-            self._region = None
+        if self._region is None:
+            return
+        kind, start, may_be_empty = self._region
+        end = _at(self._variable, self._constant)
+        check = f"frame[{start}:{end}]{'' if kind == 'digits' else f'.translate({kind})'}.isdigit()"
+        self._checks.append(f"({start} == {end} or {check})" if may_be_empty else check)
+        self._region = None
 
     def _name(self, kind: str, value: object, name: str = "") -> str:
         for known, other in self._names.items():
@@ -240,21 +240,23 @@ class _EncoderSource:
         """An element, with its length where it has one."""
         value, writing = f"v{shape.key}", self._writing(shape.charset)
         together, alone = _checks(shape)
-        if shape.is_hex and together != "digits" and shape.content != "n":
-            together = "hex"
+        if shape.is_hex and together != "n":
+            together = "b"
+        elif shape.content is None and shape.charset is not None and together:
+            together = ""  # the encoding itself refuses what it lacks
         if alone:
             self._checks.append(alone.format(value=value))
         pads = ""
         if shape.length_bytes:
             lengths = f"lengths{shape.key}"
-            self._names[lengths] = _prefixes(shape)
+            self._names[lengths] = prefixes(shape)
+            prefix = f"{{{lengths}[len({value})]}}"
             if shape.length_charset is None:
-                digits = "hex" if shape.length_is_binary else "digits"
-                kind = "digits" if digits == "digits" and together == "digits" else "hex"
-                self._put("hex", kind, f"{{{lengths}[len({value})]}}", is_empty=False)
+                is_digits = together == "n" and not shape.length_is_binary
+                self._put("hex", "n" if is_digits else "b", prefix, is_empty=False)
             else:
-                kind = "digits" if together == "digits" and not shape.is_hex else together if not shape.is_hex else ""
-                self._put(self._writing(shape.length_charset), kind, f"{{{lengths}[len({value})]}}", is_empty=False)
+                kind = together if together in {"n", "ans"} and not shape.is_hex else ""
+                self._put(self._writing(shape.length_charset), kind, prefix, is_empty=False)
             if shape.in_half_bytes:
                 self._names["pads" + shape.key] = ("", shape.left_pad + shape.right_pad)
                 pads = f"{{pads{shape.key}[len({value}) & 1]}}"
@@ -262,7 +264,8 @@ class _EncoderSource:
             self._checks.append(f"len({value}) == {shape.longest_value}")
             if shape.in_half_bytes and shape.size & 1:
                 pads = shape.left_pad + shape.right_pad
-        piece = pads + f"{{{value}}}" if shape.left_pad else f"{{{value}}}" + pads
+        piece = f"{{{value}.replace('=', 'D')}}" if shape.is_hex and shape.content == "z" else f"{{{value}}}"
+        piece = pads + piece if shape.left_pad else piece + pads
         self._put(writing, together, piece, is_empty=bool(shape.length_bytes) or not shape.size)
 
     def compiled(self, shapes: Sequence[Shape]) -> Encoder:
@@ -273,7 +276,7 @@ class _EncoderSource:
         self._names["taken"] = itemgetter(*keys) if len(keys) > 1 else lambda fields: (fields[keys[0]],)
         segments = []
         for writing, regions in self._segments:
-            text = "f\"" + "".join(regions) + "\""
+            text = 'f"' + "".join(regions) + '"'
             segments.append(writing.format(text=text))
         checks = " and ".join(self._checks) or "True"
         body = [
@@ -293,8 +296,8 @@ class _EncoderSource:
             return "hex"
         if charset.name in _INLINE:
             return charset.name
-        self._names[f"charset_{len(self._names)}"] = charset
-        name = next(name for name, known in self._names.items() if known is charset)
+        name = next((name for name, known in self._names.items() if known is charset), f"charset_{len(self._names)}")
+        self._names[name] = charset
         return name
 
     def _put(self, writing: str, kind: str, piece: str, is_empty: bool) -> None:
@@ -322,9 +325,12 @@ class _EncoderSource:
             self._segments[-1][1].extend(pieces)
         else:
             name = f"r{len(self._lines)}"
-            text = "f\"" + "".join(pieces) + "\""
+            text = 'f"' + "".join(pieces) + '"'
             self._lines.append(f"{name} = {text}")
-            self._checks.append(_TOGETHER[kind, may_be_empty].format(value=name))
+            self._names[f"table_{kind}"] = table = _table(kind, _ASCII)
+            translated = "" if table == _DIGITS_ONLY else f".translate(table_{kind})"
+            check = f"{name}.encode('ascii'){translated}.isdigit()"
+            self._checks.append(f"(not {name} or {check})" if may_be_empty else check)
             self._segments[-1][1].append(f"{{{name}}}")
         self._region = None
 
@@ -339,120 +345,47 @@ _SCALES: Final = {"hexed": 2, "upper": 2}
 """Positions of a view for each byte, where it is not one."""
 _FEW_BINARIES: Final = 4
 """So many elements are quicker made hexadecimal one by one than with the whole frame."""
-_TOGETHER: Final = {
-    ("digits", False): "{value}.isdecimal()",
-    ("digits", True): "(not {value} or {value}.isdecimal())",
-    **dict.fromkeys([("print", False), ("print", True)], "({value}.isascii() and {value}.isprintable())"),
-    **dict.fromkeys([("ascii", False), ("ascii", True)], "{value}.isascii()"),
-    **dict.fromkeys([("known", False), ("known", True)], "('\\ufffd' not in {value})"),
-    **dict.fromkeys([("hex", False), ("hex", True)], "(not {value}.encode('ascii').translate(None, HEX))"),
-}
-"""How the characters of a region are checked, by kind and whether it may be empty."""
+_ASCII: Final = charset("ascii")
+_DIGITS: Final = frozenset(("", *"0123456789"))
+_DIGITS_ONLY: Final = b""
+"""Stands for the table of the ten digits in ASCII, which `isdigit` needs no table for."""
+_EACH: Final = ("n", "a", "an", "ns", "ans", "z", "b")
+"""Classes that allow a set of characters in any order."""
+_ONE_BY_ONE: Final = {content: f"CONTENT_{number}({{value}})" for number, content in enumerate(CONTENT)}
+
+
+@cache
+def _table(content: str, charset: Charset | None) -> bytes | None:
+    """A table for `translate` that makes a `0` of every byte which the class allows and no digit of the others; None
+    where all are allowed. `any` is what the charset can say."""
+    if charset is None:
+        allowed = [content != "n" or not f"{byte:02X}".strip("0123456789") for byte in range(256)]
+    elif content == "any":
+        allowed = [character != NO_CHARACTER for character in charset.table]
+    else:
+        members = HEX_DIGITS if content == "b" else "".join(filter(CONTENT[content].fullmatch, charset.table))
+        allowed = [character in members for character in charset.table]
+    if all(allowed):
+        return None
+    if allowed == [chr(byte) in "0123456789" for byte in range(256)] and charset is not None:
+        return _DIGITS_ONLY
+    return bytes(ord("0") if is_allowed else ord("x") for is_allowed in allowed)
 
 
 def _checks(shape: Shape) -> tuple[str, str]:
-    """How an element's characters are checked together with its neighbours', and the check that it needs alone (with
-    `{value}` for the value's name)."""
-    content, charset = shape.content, shape.charset
-    one_by_one = "" if content is None else f"CONTENT_{_CONTENTS.index(content)}({{value}})"
-    if charset is None:
-        if content == "n":
-            return "digits", ""
-        if content == "z":
-            return "", "({value}.replace('D', '', 1).isdecimal() or " + one_by_one + ")"
-        return "", "" if content in {None, "b", "an", "ans"} else one_by_one
-    unknown = "ascii" if charset.name == "ascii" else "" if charset.is_total else "known"
+    """The class whose characters are checked together with the neighbours', and the check that the element needs
+    alone (with `{value}` for the value's name)."""
+    content = shape.content
     if content is None:
-        return unknown, ""
-    if content == "n" and (charset.is_latin or charset.name == "ascii"):
-        return "digits", ""
-    if content == "ans":
-        return "print", ""
+        return ("" if shape.charset is None else "any"), ""
+    if shape.charset is None:
+        # Hexadecimal is in most classes whatever the digits are.
+        return ("n", "") if content == "n" else ("", "" if content in {"b", "an", "ans"} else _ONE_BY_ONE[content])
     if content == "an":
-        return "print", "({value}.isalnum() or " + one_by_one + ")"
-    if content == "z":
-        return "", "({value}.replace('=', '', 1).isdecimal() or " + one_by_one + ")"
+        return "ans", "({value}.isalnum() or " + _ONE_BY_ONE["an"] + ")"
     if content == "b":
-        return "hex" if charset.name in _INLINE else "", "not len({value}) & 1" if charset.name in _INLINE else one_by_one
-    return "", one_by_one
-
-
-_CONTENTS: Final = list(CONTENT)
-
-
-class _WorkedOut(dict[Any, Any]):
-    """Lengths of an element too long to list them: worked out when asked for."""
-
-    def __init__(self, answer: Callable[[Any], Any]) -> None:
-        super().__init__()
-        self._answer = answer
-
-    def __missing__(self, key: Any) -> Any:
-        return self._answer(key)
-
-
-@cache
-def _totals(shape: Shape) -> dict[Any, Any]:
-    """The bytes that length and value take together, by the length as it is written; with whether the number of
-    digits is odd where the element has a pad. `KeyError` for a length that is not allowed."""
-    prefixes = _prefixes(shape)
-    if isinstance(prefixes, _WorkedOut):
-        return _WorkedOut(lambda key: _total(shape, _counted(shape, key)))
-    found = {}
-    for characters, prefix in prefixes.items():
-        written: Any = bytes.fromhex(prefix) if shape.length_charset is None else prefix
-        if isinstance(written, bytes) and len(written) == 1:
-            written = written[0]
-        found[written] = _total(shape, shape.count_of(characters))
-    return found
-
-
-def _total(shape: Shape, count: int) -> Any:
-    total = shape.length_bytes + shape.bytes_of(count)
-    return (total, count & 1) if shape.in_half_bytes and shape.left_pad + shape.right_pad else total
-
-
-def _counted(shape: Shape, key: Any) -> int:
-    """The length that is written so. Raises `KeyError` for what is none."""
-    if len(key) != shape.length_bytes:
-        raise KeyError(key)
-    if shape.length_is_binary:
-        count = int.from_bytes(key, "big")
-    else:
-        digits = key.hex() if isinstance(key, bytes) else key
-        if not (digits.isascii() and digits.isdecimal()):
-            raise KeyError(key)
-        count = int(digits)
-    if count > shape.size or (count & 1 and shape.in_nibbles and not (shape.is_hex and shape.left_pad + shape.right_pad)):
-        raise KeyError(key)
-    return count
-
-
-@cache
-def _prefixes(shape: Shape) -> dict[int, str]:
-    """The length as it is written (digits, or hexadecimal for BCD and binary), by the value's characters. `KeyError`
-    for a value that is too long, or an odd one without a pad."""
-    if shape.longest_value > _LISTED_LENGTHS:
-        return _WorkedOut(lambda characters: _prefix(shape, characters))
-    found = {}
-    for characters in range(shape.longest_value + 1):
-        try:
-            found[characters] = _prefix(shape, characters)
-        except KeyError:
-            continue
-    return found
-
-
-def _prefix(shape: Shape, characters: int) -> str:
-    is_odd = characters & 1 and shape.is_hex
-    if characters > shape.longest_value or (is_odd and not (shape.in_nibbles and shape.left_pad + shape.right_pad)):
-        raise KeyError(characters)
-    count, width = shape.count_of(characters), shape.length_bytes
-    digits = 2 * width if shape.length_charset is None else width
-    text = f"{count:0{digits}X}" if shape.length_is_binary else f"{count:0{digits}d}"
-    if len(text) != digits:
-        raise KeyError(characters)
-    return text
+        return "b", "not len({value}) & 1"
+    return (content, "") if content in _EACH else ("", _ONE_BY_ONE[content])
 
 
 def _at(variable: str, constant: int, scale: int = 1) -> str:
@@ -467,9 +400,8 @@ def _compiled(name: str, argument: str, body: Sequence[str], names: Mapping[str,
     source = f"def {name}({argument}):\n" + "\n".join(f"    {line}" for line in body) + "\n"
     namespace: dict[str, Any] = {
         **names,
-        "HEX": _HEX_BYTES,
         "fromhex": bytes.fromhex,
-        **{f"CONTENT_{number}": CONTENT[content].fullmatch for number, content in enumerate(_CONTENTS)},
+        **{f"CONTENT_{number}": pattern.fullmatch for number, pattern in enumerate(CONTENT.values())},
     }
     exec(compile(source, f"<{name}>", "exec"), namespace)  # noqa: S102, the source is ours: numbers and names only
     return namespace[name]

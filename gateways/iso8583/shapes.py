@@ -103,11 +103,11 @@ def _shape(key: str, row: Mapping[str, Any]) -> Shape:
         return value
 
     def named(name: str) -> Charset | None:
-        encoding = row.get(name)
-        if encoding in ("b", "bcd") and (name, encoding) != ("data_enc", "bcd"):
+        written = row.get(name)
+        if written in ("b", "bcd") and (name, written) != ("data_enc", "bcd"):
             return None
         try:
-            return charset(str(encoding))
+            return charset(str(written))
         except LookupError:
             raise FormatError(place, f"has a {name} that is not an encoding of one byte a character") from None
 
@@ -119,15 +119,15 @@ def _shape(key: str, row: Mapping[str, Any]) -> Shape:
     pads = {name: str(row.get(name, ""))[:1].upper() for name in ("left_pad", "right_pad")}
     if any(pad not in HEX_DIGITS for pad in pads.values()):
         raise FormatError(place, "has a pad that is not one hexadecimal digit")
-    size, data = whole("max_len"), named("data_enc")
+    size, encoding = whole("max_len"), named("data_enc")
     if key == "t":
         # pyiso8583 reads a type of four digits whatever max_len says; 0 is ours, for a message inside an element.
-        size = min(size, 4 if data else 2)
+        size = min(size, 4 if encoding else 2)
     elif key in {"p", "1"}:
-        size = 2 * BITMAP_BYTES if data else BITMAP_BYTES
+        size = 2 * BITMAP_BYTES if encoding else BITMAP_BYTES
     return Shape(
         key=key,
-        charset=data,
+        charset=encoding,
         size=size,
         length_bytes=whole("len_type"),
         length_charset=named("len_enc"),

@@ -38,7 +38,8 @@ def values(properties: dict[str, Any], dialect: Specification) -> st.SearchStrat
         return st.binary(min_size=least, max_size=count // 2).map(lambda raw: raw.hex().upper())
     if content == "x+n":
         return st.builds(lambda sign, digits: sign + digits, st.sampled_from("CD"), fixed("n", size - 1))
-    return st.text(ALPHABETS[content], min_size=0 if properties["len_type"] else size, max_size=size)
+    alphabet = "0123456789D" if content == "z" and properties["data_enc"] == "b" else ALPHABETS[content]
+    return st.text(alphabet, min_size=0 if properties["len_type"] else size, max_size=size)
 
 
 def fixed(content: str, size: int) -> st.SearchStrategy[str]:
