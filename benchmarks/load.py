@@ -6,6 +6,7 @@ The same in the benchmark's own process and in one of its own (`python -m benchm
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -77,6 +78,7 @@ class Load:
         heard, finished = Heard(seconds), asyncio.Event()
         # Whoever asks has a machine of its own in life: what can be made beforehand is.
         drawn = [self._next(hot) for _ in range(in_flight + int(MOST_A_SECOND * seconds))]
+        gc.freeze()
         loop, ended = asyncio.get_running_loop(), []
         ends_at = perf_counter() + seconds
 

@@ -23,7 +23,7 @@ from engine.vocabulary.identifiers import uuid_of
 
 MOST_ACCOUNTS = 100_000
 """In each of two generations: about 50 MB."""
-MOST_ANSWERS = 25_000
+MOST_ANSWERS = 10_000
 """As above: copies of a request come soon after it."""
 LONGEST_SPELL = 64
 """The most batches in a row that go by locks because of one failure."""
