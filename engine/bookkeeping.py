@@ -32,4 +32,5 @@ def bookkeeping_stage(institution: Institution) -> Stage:
         recheck=partial(store.recheck, book),
         nouns=(store.journal_rows,),
         named=store.named,
+        presume=partial(store.presume, book),
     )

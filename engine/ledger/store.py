@@ -141,14 +141,15 @@ _LOCK_WITH_HELD = (
     " order by id for update"
 )
 _STANDING = ("id", "entry_count", "closed")
-_MOVING = ("id", "balance_minor", "floor_minor", "ceiling_minor", "entry_count")
+_MOVING = ("id", "balance_minor", "floor_minor", "ceiling_minor", "entry_count", "closed")
 # Under a generic plan the planner expects few rows of `unnest` and walks along them: rows are locked in their order.
 _GENERIC_PLANS = "set local plan_cache_mode = force_generic_plan"
 UPDATE_UNMOVED = (
     "with moved as (update accounts t set balance_minor = n.balance_minor, floor_minor = n.floor_minor,"
     " ceiling_minor = n.ceiling_minor, entry_count = n.entry_count from unnest(%s::uuid[], %s::bigint[], %s::bigint[],"
-    " %s::bigint[], %s::bigint[], %s::bigint[]) n (id, balance_minor, floor_minor, ceiling_minor, entry_count, before)"
-    " where t.id = n.id and t.entry_count = n.before and not t.closed returning 1)"
+    " %s::bigint[], %s::bigint[], %s::boolean[], %s::bigint[])"
+    " n (id, balance_minor, floor_minor, ceiling_minor, entry_count, closed, before)"
+    " where t.id = n.id and t.entry_count = n.before and t.closed = n.closed returning 1)"
     " select 1 / (count(*) = %s::bigint)::integer from moved"
 )
 _LOCK_UNMOVED = (
@@ -168,8 +169,9 @@ _HEADS = text("select distinct on (chain) chain, sequence, digest from batches o
 
 def lock(connection: Connection, ids: Collection[UUID]) -> Sent:
     """Lock these accounts and their held counterparts, in id order (the one lock order); what `put` takes."""
-    if all(account.int in _held for account in ids):
-        every = {*ids, *[held for account in ids if (held := _held[account.int]) is not None]}
+    counterparts = [_held.get(account.int, account) for account in ids]  # itself where it is not remembered
+    if not any(held is account for held, account in zip(counterparts, ids, strict=True)):
+        every = {*ids, *[held for held in counterparts if held is not None]}
         return send(connection, _LOCK, _account_ids.arrays(("id",), (list(every),)))
     (wanted,) = _account_ids.arrays(("id",), (list(ids),))
     return send(connection, _LOCK_WITH_HELD, (wanted, wanted))
@@ -196,34 +198,19 @@ def read(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, Account]:
     return {account.id: account for account in account_rows.read(connection, list(ids))}
 
 
-def write(
-    connection: Connection | Parcel,
-    opened: Sequence[Account],
-    touched: Sequence[Account],
-    new: Sequence[Entry],
-    place: tuple[int, int],
-) -> tuple[str, ...]:
-    """Insert opened accounts, set what changes of touched ones, append the entries of batch `place` = (chain,
-    sequence). The entries' arrays, for the digest.
-    """
+def write_accounts(connection: Connection, opened: Sequence[Account], touched: Sequence[Account]) -> None:
+    """Insert opened accounts, set what changes of touched ones, which are locked."""
     account_rows.insert(connection, opened)
     account_rows.update(connection, touched, columns=_CHANGING)
-    return _append(connection, new, place)
 
 
-def write_unmoved(
-    parcel: Parcel,
-    assumed: Mapping[int, Account],
-    touched: Sequence[Account],
-    new: Sequence[Entry],
-    place: tuple[int, int],
-) -> tuple[str, ...]:
-    """As `write`, of accounts that nobody has locked: written if all of them are still as `assumed`, by number, when
-    the decisions were made, else the transaction fails (`has_moved`). `touched` are in id order.
+def update_unmoved(parcel: Parcel, assumed: Mapping[int, Account], touched: Sequence[Account]) -> None:
+    """As `write_accounts`, of accounts that nobody has locked: they are set if all of them are still as `assumed`, by
+    number, when the decisions were made, else the transaction fails (`has_moved`). `touched` are in id order.
 
-    An account has moved when it has other entries or is closed; nothing else about it ever changes. Who posts to every
-    account that was looked at locks them by updating them, in the order of their ids. Accounts that were only looked at
-    (a held counterpart, one without funds) have all of them locked first, by the one lock order.
+    An account has moved when it has other entries or was closed; nothing else about it ever changes. Who posts to every
+    account that was looked at locks them by updating them, in the order of their ids. Where some were only looked at
+    (a held counterpart, one without funds) all are locked first, by the one lock order.
     """
     parcel.add(_GENERIC_PLANS, ())
     if len(touched) < len(assumed):
@@ -231,13 +218,15 @@ def write_unmoved(
         arrays = _account_ids.arrays(_STANDING, by_column(ordered, _STANDING))
         parcel.add(_LOCK_UNMOVED, (str(len(ordered)), arrays[0], *arrays))
     if touched:
-        before = [assumed[account.id.int].entry_count for account in touched]
-        arrays = _account_ids.arrays((*_MOVING, "entry_count"), (*by_column(touched, _MOVING), before))
+        before = [assumed[account.id.int] for account in touched]
+        assert all(old.closed == new.closed for old, new in zip(before, touched, strict=True)), "who closes loads rows"
+        counts = [old.entry_count for old in before]
+        arrays = _account_ids.arrays((*_MOVING, "entry_count"), (*by_column(touched, _MOVING), counts))
         parcel.add(UPDATE_UNMOVED, (*arrays, str(len(touched))))
-    return _append(parcel, new, place)
 
 
-def _append(connection: Connection | Parcel, new: Sequence[Entry], place: tuple[int, int]) -> tuple[str, ...]:
+def append(connection: Connection | Parcel, new: Sequence[Entry], place: tuple[int, int]) -> tuple[str, ...]:
+    """Append the entries of batch `place` = (chain, sequence). Their arrays, for the digest."""
     if not new:
         return ()
     arrays = _entry_rows.arrays(ENTRY_COLUMNS, by_column(new, ENTRY_COLUMNS))

@@ -16,6 +16,7 @@ fails by a bug rolls back, runs one by one, and costs only the culprit: it is an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Event as Pause
@@ -25,7 +26,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Column, Connection, DateTime, Engine, Table, Text, Uuid
 
-from engine.database.connections import has_moved, is_duplicate, is_transient
+from engine.database.connections import has_moved, is_duplicate, is_transient, sqlstate
 from engine.database.nouns import NounRows
 from engine.database.pipeline import Parcel, pipelined
 from engine.database.tables import metadata
@@ -83,7 +84,8 @@ class _Drawn:
 
     submissions: Sequence[Submission]
     written: Written
-    chain: int
+    before: tuple[int, int, bytes]
+    """Where the writer's chain stood when it was decided."""
     parcel: Parcel | None
     connection: Connection | None = None
     failure: Exception | None = None
@@ -101,6 +103,7 @@ class Writer:
         self._tables: dict[type, NounRows[Any]] = {rows.kind: rows for stage in stages for rows in stage.nouns}
         self._pause = Pause()
         self._memory = Memory() if any(stage.named is not None for stage in stages) else None
+        self._from_memory = False  # whether the last batch was such that it could be decided so
 
     def run(self, submissions: Sequence[Submission]) -> Written:
         """Decide and write these submissions, in order. Never raises for what one request did (see above)."""
@@ -119,50 +122,59 @@ class Writer:
         While one batch is being written the next is decided, if it can be decided from memory.
         """
         posted: _Drawn | None = None
-        while (batch := self._taken(intake, most, posted)) or posted is not None:
-            drawn = self._drawn(batch) if batch else None
-            earlier = None if posted is None else self._read(posted)
-            if drawn is not None and (self._chain is None or drawn.chain != self._chain[0]):
-                drawn = None  # it was decided on a batch that has failed: that one began another chain
-            if drawn is not None:
-                self._post(drawn)
-            posted = drawn
-            if earlier is not None:
-                yield earlier
-            if batch and drawn is None:
-                yield self._by_locks(batch)
+        try:
+            while (batch := self._taken(intake, most, posted)) or posted is not None:
+                drawn = self._drawn(batch) if batch else None
+                earlier, under_way, posted = None, posted, None
+                if under_way is not None:
+                    earlier = self._read(under_way)
+                    if under_way.failure is not None:
+                        drawn = None  # it was decided on a batch that has failed
+                if drawn is not None:
+                    self._post(drawn)
+                    posted = drawn
+                if earlier is not None:
+                    yield earlier
+                if batch and drawn is None:
+                    yield self._by_locks(batch)
+        finally:
+            if posted is not None:  # whoever took the batches has gone: what became of this one nobody hears
+                with suppress(Exception):
+                    self._read(posted)
 
     def _taken(self, intake: Intake, most: int, posted: _Drawn | None) -> Sequence[Submission]:
         if posted is not None:
             return intake.take(most, wait=False, beside=len(posted.submissions))
-        from_memory = self._memory is not None and self._chain is not None
-        return intake.take(most, beside=0 if from_memory else None)
+        return intake.take(most, beside=0 if self._from_memory else None)
 
     # --- from memory ---
 
     def _drawn(self, submissions: Sequence[Submission]) -> _Drawn | None:
         """This batch decided from memory; None where it has to go by locks."""
-        memory = self._memory
-        if memory is None or self._chain is None or not memory.trusted():
+        memory, before = self._memory, self._chain
+        if memory is None or before is None or not memory.trusted():
             return None
-        by_stage = self._by_stage(submissions)
-        named: list[int] = []
-        for stage, places in by_stage:
-            if stage.named is None or (numbers := stage.named([submissions[at].request for at in places])) is None:
-                return None
-            named += numbers
         try:
+            by_stage = self._by_stage(submissions)
+            named: list[int] = []
+            for stage, places in by_stage:
+                if stage.named is None or (numbers := stage.named([submissions[at].request for at in places])) is None:
+                    self._from_memory = False
+                    return None
+                named += numbers
             prepared, prints = self._prepared(submissions, by_stage)
             assumed = memory.accounts(named, self._outside.read)
-            return self._decided(memory, self._chain, list(map(Asked, submissions, prepared, prints)), assumed)
+            self._from_memory = True
+            return self._decided(memory, before, list(map(Asked, submissions, prepared, prints)), assumed)
         except Exception as error:
             # By locks it comes to the same, and is dealt with there.
             log.info("batch goes by locks", error=type(error).__name__)
-            self._forget()
+            memory.clear()
+            self._chain = before
             return None
 
     def _decided(
-        self, memory: Memory, chain: tuple[int, int, bytes], asked: Sequence[Asked], assumed: dict[int, Account]
+        self, memory: Memory, before: tuple[int, int, bytes], asked: Sequence[Asked], assumed: dict[int, Account]
     ) -> _Drawn:
         submissions = [one.submission for one in asked]
         known = memory.known(submissions)
@@ -170,16 +182,16 @@ class Writer:
         state.of(Account).update(assumed)
         fold = Fold(state, self._tables)
         fold.decide_all(asked, known)
-        number, sequence, previous = chain
         if not fold.asked:
-            return _Drawn(submissions, _written(fold, asked, known), number, None)
+            return _Drawn(submissions, _written(fold, asked, known), before, None)
         parcel = Parcel()
+        number, sequence, previous = before
         place = (number, sequence + 1)
         digest = fold.write(parcel, self._now(), place=place, previous=previous, assumed=assumed)
         # The next is decided on this one before it is known to stand.
         self._chain = (*place, digest)
         memory.keep(fold)
-        return _Drawn(submissions, _written(fold, asked, known), number, parcel)
+        return _Drawn(submissions, _written(fold, asked, known), before, parcel)
 
     def _post(self, drawn: _Drawn) -> None:
         if drawn.parcel is not None:
@@ -191,22 +203,28 @@ class Writer:
 
     def _read(self, posted: _Drawn) -> Written:
         """What a batch that is on its way came to; by locks, if it failed."""
-        try:
-            if posted.parcel is not None and posted.failure is None:
+        assert self._memory is not None, "only what is decided from memory is posted"
+        if posted.parcel is not None and posted.failure is None:
+            try:
                 posted.parcel.read()
-        except Exception as error:
-            posted.failure = error
-        finally:
-            if posted.connection is not None:
-                posted.connection.close()
-        assert self._memory is not None
-        if posted.failure is None:
+            except Exception as error:
+                posted.failure = error
+        failure, connection = posted.failure, posted.connection
+        if failure is None:
             self._memory.succeeded()
-            return posted.written
-        self._forget()
-        if has_moved(posted.failure) or is_duplicate(posted.failure) or is_transient(posted.failure):
-            self._memory.failed()
-        return self._by_locks(posted.submissions)
+        else:
+            # First of all: whatever comes next must not build on what may not be there.
+            self._forget()
+            if has_moved(failure) or is_duplicate(failure):
+                self._chain = posted.before  # nothing of it was written
+            if has_moved(failure) or is_duplicate(failure) or is_transient(failure):
+                self._memory.failed()
+        if connection is not None:
+            with suppress(Exception):  # one that is dead, or was left half-way: the pool makes another
+                if failure is not None and sqlstate(failure) is None:
+                    connection.invalidate()
+                connection.close()
+        return posted.written if failure is None else self._by_locks(posted.submissions)
 
     def _forget(self) -> None:
         """Whether the last batch was committed may be unknown: a new chain, and the keys tell."""
@@ -300,7 +318,7 @@ class Writer:
                 with pipelined(connection, committing=True):
                     digest = fold.write(connection, self._now(), place=place, previous=previous)
                 self._chain = (*place, digest)
-                if self._memory is not None:
+                if self._memory is not None and all(stage.named is not None for stage, _ in by_stage):
                     self._memory.keep(fold)
         return _written(fold, asked, known)
 

@@ -114,16 +114,19 @@ class Fold:
 
         `assumed`: the accounts that the decisions were made on, by number, where they are not locked.
         """
+        opened = self.new[Account]
+        touched = self._nouns(Account, self.changed[Account] - opened)
+        if assumed is not None:
+            # Accounts come before all else here too: a copy of the request that goes by locks waits for them.
+            assert isinstance(connection, Parcel) and not opened, "who opens accounts loads rows"
+            ledger.update_unmoved(connection, assumed, touched)
+            self._presume(connection)
         for kind, rows in self.tables.items():
             rows.insert(connection, self._nouns(kind, self.new[kind]))
             rows.update(connection, self._nouns(kind, self.changed[kind]))
-        opened = self.new[Account]
-        touched = self._nouns(Account, self.changed[Account] - opened)
-        if assumed is None:
-            entries = ledger.write(connection, self._nouns(Account, opened), touched, self.entries, place)
-        else:
-            assert isinstance(connection, Parcel) and not opened, "who opens accounts loads rows"
-            entries = ledger.write_unmoved(connection, assumed, touched, self.entries, place)
+        if not isinstance(connection, Parcel):
+            ledger.write_accounts(connection, self._nouns(Account, opened), touched)
+        entries = ledger.append(connection, self.entries, place)
         events = journal.write(connection, self.events, place)
         timers.write(connection, self.fired, self.timers)
         outbox.write(connection, self.queued, at)
@@ -133,6 +136,16 @@ class Fold:
         digest = chain.digest(previous, entries, events)
         ledger.write_batch(connection, place, digest, (len(self.entries), len(self.events)), at)
         return digest
+
+    def _presume(self, parcel: Parcel) -> None:
+        by_stage: dict[str, tuple[Stage, list[tuple[Any, Answer | None]]]] = {}
+        for one, prepared, _ in self.asked:
+            if one.stage.presume is not None:
+                pair = (prepared, self.own[one.key.int])
+                by_stage.setdefault(one.stage.name, (one.stage, []))[1].append(pair)
+        for stage, answered in by_stage.values():
+            assert stage.presume is not None
+            stage.presume(parcel, answered)
 
     @property
     def next_timer_at(self) -> datetime | None:

@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 
 from engine.database.institutions import Institution
 from engine.database.nouns import NounRows
+from engine.database.pipeline import Parcel
 from engine.ports import Hsm
 from engine.vault.vault import Vault
 from engine.vocabulary.decision import Answer, Decision, Message, State
@@ -45,6 +46,7 @@ Decide = Callable[[State, Any, datetime], Decision]
 Seal = Callable[[Outside, Sequence[Message]], Sequence[Message]]
 OwnerOf = Callable[[Any], UUID | None]
 Named = Callable[[Sequence[Any]], list[int] | None]
+Presume = Callable[[Parcel, Sequence[tuple[Any, Answer | None]]], None]
 
 
 def _as_they_are(outside: Outside, items: Sequence[Any]) -> Sequence[Any]:
@@ -73,6 +75,8 @@ class Stage:
     those of one owner go to one writer. Right it is without, for what keeps writers apart are locks.
     `named`: the numbers of the accounts that these requests may touch, where the requests themselves say so and
     `decide` needs no row of the stage's own; None where rows have to be loaded. Such batches are decided from memory.
+    `presume`: what such decisions took for granted beyond their accounts, as statements that fail where it is not so,
+    for requests with their answers; sent once the accounts are locked.
     """
 
     name: str
@@ -86,6 +90,7 @@ class Stage:
     seal: Seal = field(default=_as_they_are)
     owner_of: OwnerOf = _nobodys
     named: Named | None = None
+    presume: Presume | None = None
 
 
 Reply = Callable[[Answer], None]

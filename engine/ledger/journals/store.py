@@ -14,7 +14,9 @@ from uuid import UUID
 from sqlalchemy import Column, Connection, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 
+from engine.database.bulk import Rows
 from engine.database.nouns import NounRows
+from engine.database.pipeline import Parcel
 from engine.database.tables import metadata
 from engine.ledger.book import Book
 from engine.ledger.journals.decide import journal_id
@@ -30,8 +32,8 @@ from engine.ledger.journals.model import (
     postings_of,
 )
 from engine.ledger.model import Account
-from engine.vocabulary.decision import State
-from engine.vocabulary.postings import Posting
+from engine.vocabulary.decision import Answer, State
+from engine.vocabulary.postings import Posting, PostingOutcome
 
 journals = Table(
     "journals",
@@ -44,6 +46,8 @@ journals = Table(
 )
 
 journal_rows = NounRows(Journal, journals)
+_journal_ids = Rows(journals)
+_NONE_STANDS = "select 1 / (count(*) = 0)::integer from journals where id = any(%s::uuid[])"
 
 
 def load(book: Book, connection: Connection, prepared: Sequence[Request], state: State) -> set[UUID]:
@@ -66,7 +70,7 @@ def load(book: Book, connection: Connection, prepared: Sequence[Request], state:
 def named(prepared: Sequence[Request]) -> list[int] | None:
     """The numbers of the accounts of new journals; None where there is more than new journals.
 
-    A new journal needs no row read: that its reference is new is what the unique constraint sees.
+    A new journal needs no row read: that its reference is new is what the unique constraint sees, or `presume`.
     """
     numbers: list[int] = []
     for request in prepared:
@@ -75,6 +79,17 @@ def named(prepared: Sequence[Request]) -> list[int] | None:
         for posting in request.postings:
             numbers += (posting.debit.int, posting.credit.int)
     return numbers
+
+
+def presume(book: Book, parcel: Parcel, answered: Sequence[tuple[Request, Answer | None]]) -> None:
+    """That no journal stands under the references of those that were refused: it would be told before the refusal."""
+    refused = [
+        journal_id(book, request.reference)
+        for request, answer in answered
+        if isinstance(request, PostJournal) and (answer is None or answer.code != PostingOutcome.OK)
+    ]
+    if refused:
+        parcel.add(_NONE_STANDS, _journal_ids.arrays(("id",), (refused,)))
 
 
 def recheck(book: Book, connection: Connection, prepared: Sequence[Request], state: State) -> None:

@@ -1,7 +1,6 @@
 """Batches decided from memory: the facts are those of batches by locks, whoever else is at work in the meantime.
 
-A batch that stands as it was decided goes on in its writer's chain of batches; one that failed is written anew, in
-another chain.
+A writer that is left in doubt whether a batch was committed begins another chain; one that knows goes on in its own.
 """
 
 from __future__ import annotations
@@ -13,10 +12,12 @@ from threading import Event, Thread
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import Connection, text
 
 from engine.database.connections import Database
+from engine.database.pipeline import Parcel
 from engine.ledger.audit import LEDGER_PROOFS
-from engine.ledger.journals.model import CorrectJournal, PostJournal, Request
+from engine.ledger.journals.model import CorrectJournal, LinkedJournals, PostJournal, Request
 from engine.ledger.store import UPDATE_UNMOVED
 from engine.runtime.batch import KEY_REUSED
 from engine.runtime.memory import LONGEST_SPELL, Memory
@@ -77,9 +78,9 @@ def test_a_batch_from_memory_goes_on_in_its_writers_chain(bank: Bank) -> None:
 def test_what_another_writer_has_moved_is_seen(bank: Bank) -> None:
     other = bank.another()
     assert [answer and answer.code for answer in other.execute([pay("other", 60)])] == ["ok"]
-    began = chains(bank)
+    before = chains(bank)
     assert bank.told(pay("1", 41)) == ["would_go_below_limit"], "40 are left, though 100 are remembered"
-    assert chains(bank) == began + 1
+    assert chains(bank) == before
     assert bank.findings(LEDGER_PROOFS) == []
 
 
@@ -131,6 +132,87 @@ def test_a_repeat_hears_the_first_answer_whoever_gave_it(bank: Bank) -> None:
 def test_a_reference_that_another_request_has_used_is_told_though_no_journal_was_read(bank: Bank) -> None:
     assert bank.told(pay("1", 30), CorrectJournal(reference="c", corrects="1", effective_on=TODAY)) == ["ok", "ok"]
     assert bank.told(PostJournal(reference="c", postings=pay("c", 1).postings)) == ["exists_with_different_content"]
+
+
+@pytest.mark.parametrize("taken_by", ["a chain", "a correction"])
+def test_a_refusal_is_not_given_where_the_reference_stands(bank: Bank, taken_by: str) -> None:
+    asked = pay("x", 50)
+    if taken_by == "a chain":
+        assert bank.told(LinkedJournals(reference="chain", journals=(asked,))) == ["ok"]
+        expected = "exists"
+    else:
+        assert bank.told(pay("0", 50), CorrectJournal(reference="x", corrects="0", effective_on=TODAY)) == ["ok"] * 2
+        asked, expected = pay("x", 500), "exists_with_different_content"
+    assert bank.told(pay("warm", 1)) == ["ok"]
+    assert bank.told(asked) == [expected], "there are no funds for it either"
+
+
+def test_a_forced_posting_to_a_closed_account_is_decided_from_memory(bank: Bank) -> None:
+    assert bank.told(closing("bob")) == ["ok"]
+    posting = move(available("ann"), available("bob"), 10, forced=True)
+    before = chains(bank)
+    assert [bank.told(PostJournal(reference=str(number), postings=(posting,))) for number in range(4)] == [["ok"]] * 4
+    assert chains(bank) == before and bank.findings(LEDGER_PROOFS) == []
+
+
+@pytest.mark.parametrize("instant", ["while nobody works", "on the way", "half-way out"])
+def test_a_connection_that_dies_costs_nothing(
+    bank: Bank, instant: str, monkeypatch: pytest.MonkeyPatch, database: Database
+) -> None:
+    """What was decided on it is not remembered: the same key is answered by what stands."""
+    writer = bank.another()
+    assert [answer and answer.code for answer in writer.execute([pay("warm", 1)])] == ["ok"]
+    assert [answer and answer.code for answer in writer.execute([pay("warm 2", 1)])] == ["ok"]
+
+    def kill() -> None:
+        with database.owner().connect() as connection:
+            connection.execute(
+                text("select pg_terminate_backend(pid) from pg_stat_activity where usename = :role"),
+                {"role": bank.institution.login_role},
+            )
+
+    post, fatal = Parcel.post, [instant]
+
+    def dying(parcel: Parcel, connection: Connection) -> None:
+        if fatal and fatal.pop() == "half-way out":
+            parcel.add("select 1 from there_is_no_such_table", ())
+            post(parcel, connection)
+            raise OSError("the way is broken")
+        post(parcel, connection)
+        if instant == "on the way":
+            kill()
+
+    if instant == "while nobody works":
+        kill()
+    else:
+        monkeypatch.setattr(Parcel, "post", dying)
+    first = writer.execute([pay("1", 10), pay("2", 10)])
+    monkeypatch.undo()
+    writer.engine.dispose()  # the others in the pool are as dead
+    assert [answer and answer.code for answer in first] == ["ok", "ok"]
+    assert writer.execute([pay("1", 10), pay("2", 10)]) == first
+    assert bank.rows("select count(*)::int from journals where reference in ('1', '2')") == [(2,)]
+    assert [answer and answer.code for answer in writer.execute([pay("3", 50)])] == ["would_exceed_limit"]
+    assert bank.findings(LEDGER_PROOFS) == []
+
+
+def test_copies_of_a_request_at_two_writers_do_not_lock_each_other_out(database: Database, bank: Bank) -> None:
+    """From memory, too, accounts are locked before anything is inserted: one copy waits for the other at the accounts,
+    not each at what the other has.
+    """
+    sent: list[str] = []
+    fold_parcel = Parcel.add
+
+    def noting(parcel: Parcel, statement: str, parameters: Sequence[str]) -> None:
+        sent.append(statement)
+        fold_parcel(parcel, statement, parameters)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Parcel, "add", noting)
+        assert bank.told(pay("1", 10), pay("2", 500)) == ["ok", "would_go_below_limit"]
+    locking = [at for at, statement in enumerate(sent) if "for update" in statement or "update accounts" in statement]
+    inserting = [at for at, statement in enumerate(sent) if statement.startswith("insert")]
+    assert len(locking) == 2 and max(locking) < min(inserting)
 
 
 def test_the_batch_that_was_decided_on_a_failed_one_is_decided_again(bank: Bank) -> None:
