@@ -95,3 +95,44 @@ def flows(
     elif not place.exists() or place.read_text("utf-8") != made:
         raise BezantError(f"{place} is not what a run says now: `bezant flows --write` writes it anew.")
     Console(highlight=False).print(f"{place} is what a run says.")
+
+
+@commands.command("year")
+def year(
+    customers: Annotated[int, typer.Option(min=2, max=2_000, help="How many, in two banks.")] = 200,
+    seed: Annotated[int, typer.Option(help="The same seed plays the same year.")] = 7,
+) -> None:
+    """Play a year of savings, and prove that what was posted is the interest that was defined."""
+    from rich.console import Console
+
+    from api.logs import set_up_logs
+    from api.settings import load_settings
+    from engine.vocabulary.errors import BezantError
+    from engine.vocabulary.money import format_minor
+    from simulator.demo import fresh_system
+    from simulator.savings_year import play_year
+
+    settings = load_settings()
+    set_up_logs("warning", settings.log_format)
+    console = Console(highlight=False, soft_wrap=True)
+    with fresh_system(settings, "bezant_year") as system:
+        played = play_year(system, customers=customers, seed=seed, tell=console.print)
+    console.print(
+        f"{played.accounts} savings accounts of {played.customers} customers, {played.closed} closed;"
+        f" {played.nights} runs of jobs."
+    )
+    for what, minor in (
+        ("interest posted", played.posted_minor),
+        ("interest in the tax reports", played.reported_minor),
+        ("tax withheld", played.withheld_minor),
+        ("overdraft interest charged", played.charged_minor),
+    ):
+        console.print(f"{what}: {format_minor(minor, 'USD')}")
+    if played.yields:
+        middle = played.yields[len(played.yields) // 2]
+        console.print(f"APY earned in December: {played.yields[0]} to {played.yields[-1]} %, the middle one {middle} %")
+    for finding in played.findings:
+        console.print(finding, markup=False)
+    if played.findings:
+        raise BezantError(f"The books of the year are not proven: {len(played.findings)} findings.")
+    console.print("Books proven: every account has the interest that its movements and rates define.")

@@ -6,19 +6,12 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from api.commands.bars import waiting
 from engine.vocabulary.errors import BezantError
 
 commands = typer.Typer()
-
-
-def _bars() -> Progress:
-    """For a person who waits: on the error output, gone when done, nothing where nobody looks."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
 
 
 @commands.command("audit")
@@ -39,7 +32,7 @@ def audit_books(
             wanted = "No institution is open" if institution is None else f"There is no institution {institution!r}"
             raise BezantError(f"{wanted}: `bezant institutions setup` opens those of the world.")
         institutions = [system.institution(name) for name in names]
-        with _bars() as bars:
+        with waiting() as bars:
             proofs = bars.add_task("proofs", total=proof_count(system, institutions))
             rows = bars.add_task("", total=None, visible=False)
 

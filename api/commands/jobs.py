@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from api.commands.bars import waiting
 from engine.vocabulary.errors import BezantError
 
 if TYPE_CHECKING:
@@ -57,8 +58,11 @@ def run(
 ) -> None:
     """Run a job that is due for one business date, unless it was run: each date is run once."""
     business_date = date.date()
-    with _seated(institution) as ((seat,), clock):
-        finished = seat.scheduler.run(job, business_date, clock.now())
+    with _seated(institution) as ((seat,), clock), waiting() as bars:
+        bar = bars.add_task(job, total=None)
+        finished = seat.scheduler.run(
+            job, business_date, clock.now(), lambda done, total: bars.update(bar, completed=done, total=total)
+        )
     counts = ", ".join(f"{name} {number}" for name, number in finished.counts.items())
     Console(highlight=False, soft_wrap=True).print(f"{job} of {institution} for {business_date}: {counts}.")
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -110,11 +110,13 @@ class Job:
     def fires_after(self, after: datetime, zone: ZoneInfo) -> datetime:
         """The first instant after `after` at which this job is due."""
         hour, minute = self.at.split(":")
-        fire: datetime | None = CronTrigger(hour=hour, minute=minute, timezone=zone).get_next_fire_time(
-            after, after + timedelta(microseconds=1)
+        # By the clock on the wall: with a time zone the trigger skips a day after the clocks have been put forward.
+        wall = after.astimezone(zone).replace(tzinfo=UTC)
+        fire: datetime | None = CronTrigger(hour=hour, minute=minute, timezone=UTC).get_next_fire_time(
+            wall, wall + timedelta(microseconds=1)
         )
         assert fire is not None, "a daily trigger always fires again"
-        return fire
+        return fire.replace(tzinfo=zone)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Closing an account, correcting it after a back-dated movement, and proving it al
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -39,11 +39,13 @@ def course(
     *,
     posted_through: date | None = None,
     ends_there: bool = False,
+    tell: Callable[[date, int, Accrued], object] | None = None,
 ) -> Course:
     """What the movements (minor units by effective date, interest apart) come to through a day.
 
     Periods that end after `posted_through` (None: `through`) have not been posted. What is posted for a period counts
     from the day after it. `ends_there`: the account does, so an average is taken.
+    `tell` hears of each day: its balance, and where the account stood then.
     """
     last_posting = through if posted_through is None else posted_through
     matures = matures_on(product, opened_on)
@@ -60,6 +62,8 @@ def course(
             booked[day] = due(accrued, product)
             accrued = posted(accrued, booked[day])
             balance += booked[day].paid_minor - booked[day].withheld_minor - booked[day].charged_minor
+        if tell is not None:
+            tell(day, balance, accrued)
         day += DAY
     return Course(accrued, booked, balance)
 

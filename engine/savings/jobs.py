@@ -7,6 +7,8 @@ A night that was missed is made up for: each business date has a run of its own,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import date
+from functools import partial
 from threading import Event as Pause
 from typing import Any, TypeVar
 from uuid import UUID
@@ -19,7 +21,8 @@ from engine.runtime.batch import UNAVAILABLE
 from engine.runtime.jobs import Job, JobContext, Step
 from engine.savings.model import BookAccrual, CorrectInterest
 from engine.savings.overnight import Night, accrue_day, post_day
-from engine.savings.store import read_assets, read_late, read_purchases, read_rounding
+from engine.savings.products import DAY
+from engine.savings.store import read_assets, read_furthest_behind, read_late, read_purchases, read_rounding
 from engine.vocabulary.errors import BezantError
 
 T = TypeVar("T")
@@ -74,22 +77,36 @@ def _pages(
 
 
 def _accrue(context: JobContext) -> int:
-    return _patient(lambda: accrue_day(_night(context)))
+    """Days that no run has counted (a job that was not planned, a copy of old rows) are counted and posted first."""
+    counted = 0
+    with context.engine.connect() as connection:
+        behind = read_furthest_behind(connection)
+    day = context.business_date if behind is None else min(behind + DAY, context.business_date)
+    while day < context.business_date:
+        counted += _patient(partial(_night_of, context, day, accrue_day))
+        _follow(context, day)
+        _patient(partial(_night_of, context, day, post_day))
+        day += DAY
+    return counted + _patient(partial(_night_of, context, day, accrue_day))
 
 
 def _book(context: JobContext) -> int:
+    return _follow(context, context.business_date)
+
+
+def _follow(context: JobContext, day: date) -> int:
     with context.engine.connect() as connection:
         assets = read_assets(connection)
-    return _done(context, [BookAccrual(asset=one, business_date=context.business_date) for one in assets], "booked")
+    return _done(context, [BookAccrual(asset=one, business_date=day) for one in assets], "booked")
 
 
 def _post(context: JobContext) -> int:
-    return _patient(lambda: post_day(_night(context)))
+    return _patient(partial(_night_of, context, context.business_date, post_day))
 
 
-def _night(context: JobContext) -> Night:
+def _night_of(context: JobContext, day: date, work: Callable[[Night], int]) -> int:
     book = Book(context.institution.name, context.institution.time_zone)
-    return Night(context.engine, book, context.business_date, context.now, context.watch)
+    return work(Night(context.engine, book, day, context.now, context.watch))
 
 
 def _patient(run: Callable[[], int]) -> int:

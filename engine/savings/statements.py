@@ -136,3 +136,49 @@ def _earned(connection: Connection, account: SavingsAccount, through: date) -> i
         movements[on] += minor
     end = course(product, tuple(read_rates(connection, [product.id])), account.opened_on, movements, through)
     return end.accrued.earned_micro
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A day's end: the balance, interest accrued and not posted (millionths), and all that was posted so far."""
+
+    day: date
+    balance_minor: int
+    unpaid_micro: int
+    paid_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnCourse:
+    """What a picture of an account shows: every day that was counted, and when its rates changed."""
+
+    product: str
+    asset: str
+    points: tuple[Point, ...]
+    changes: tuple[tuple[date, str], ...]
+
+
+def read_course(connection: Connection, account: SavingsAccount) -> DrawnCourse:
+    """Every day of an account, as the definition has it."""
+    (product,) = read_products(connection, [account.product_id])
+    versions = tuple(read_rates(connection, [product.id]))
+    (history,) = read_histories(connection, [account])
+    movements: Counter[date] = Counter()
+    for on, minor in history.movements:
+        movements[on] += minor
+    points: list[Point] = []
+    course(
+        product,
+        versions,
+        account.opened_on,
+        movements,
+        account.accrued_through,
+        posted_through=account.posted_through,
+        tell=lambda day, balance, accrued: points.append(Point(day, balance, accrued.unpaid_micro, accrued.paid_minor)),
+    )
+    changes = tuple(
+        (version.effective_on, ", ".join(f"{rate} bps from {least}" for least, rate in version.tiers))
+        for version in versions
+        if account.opened_on < version.effective_on <= account.accrued_through
+    )
+    return DrawnCourse(product.name, account.asset, tuple(points), changes)

@@ -146,6 +146,7 @@ _LATE = text(
 _PAGE = text(
     "select id from savings_accounts where cast(:after as uuid) is null or id > :after order by id limit :most"
 )
+_BEHIND = text("select min(accrued_through) from savings_accounts where closed_on is null")
 _OFFERED = text("select id from savings_products order by id")
 _PURCHASES = text(
     "select e.subject_id as item_id, c.id as customer_id, c.account_id as wallet_id,"
@@ -253,6 +254,11 @@ def read_page(connection: Connection, after: UUID | None, most: int) -> list[Sav
     """The next accounts in id order, closed ones too, unlocked."""
     ids = list(connection.execute(_PAGE, {"after": after, "most": most}).scalars())
     return savings_rows.read(connection, ids)
+
+
+def read_furthest_behind(connection: Connection) -> date | None:
+    """Through which day the account is counted that is furthest behind; None without an open account."""
+    return connection.execute(_BEHIND).scalar()
 
 
 def read_offered(connection: Connection) -> list[SavingsProduct]:

@@ -39,6 +39,7 @@ LIBRARY_HOMES: dict[str, tuple[str, ...]] = {
     "httpx": (),
     "hypothesis": (),
     "iso8583": ("benchmarks",),  # what pyiso8583 is imported as: a peer and an oracle, no part of the product
+    "matplotlib": ("api/pictures.py",),
     "psec": ("benchmarks/crypto.py",),  # measured against
     "psycopg": ("engine/database",),
     "pydantic": ("api",),

@@ -203,3 +203,14 @@ def test_two_schedulers_that_die_in_their_steps_run_each_job_once(bank: Bank, da
     assert len({(run.job, run.business_date) for run in runs}) == 14
     assert all(run.finished_at is not None and run.counts == {"first": 1, "second": 1} for run in runs)
     assert bank.balance("bob") == 28
+
+
+@pytest.mark.parametrize("at", ["00:30", "02:30", "23:00"])
+def test_no_day_is_left_out_or_doubled_when_the_clocks_are_changed(at: str) -> None:
+    zone, job = ZoneInfo("America/New_York"), Job("night", at, ())
+    for first in (date(2028, 3, 9), date(2028, 11, 2)):
+        after, fires = datetime(first.year, first.month, first.day, 12, tzinfo=UTC), []
+        for _ in range(7):
+            after = job.fires_after(after, zone).astimezone(UTC)
+            fires.append(after.astimezone(zone).date())
+        assert fires == [fires[0] + timedelta(days=number) for number in range(7)]

@@ -47,7 +47,7 @@ class Bank:
         self.scheduler = self.another_scheduler()
         self._references = 0
 
-    def another_scheduler(self) -> Scheduler:
+    def another_scheduler(self, since: datetime | None = None) -> Scheduler:
         """As another process of the bank has one."""
         return Scheduler(
             wallet_jobs(self.institution),
@@ -55,7 +55,7 @@ class Bank:
             outside=self.processor.outside,
             execute=self.processor.execute,
             files=Files(self.folder, self.institution.name),
-            since=self.opened_at,
+            since=since or self.opened_at,
         )
 
     def at(self, day: date, hour: int = 12, minute: int = 0) -> datetime:

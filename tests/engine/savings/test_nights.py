@@ -49,3 +49,16 @@ def test_nights_that_were_missed_are_made_up_for_and_a_month_is_paid_for_its_own
     assert_as_defined(bank, ids)
     assert not bank.findings()
     assert bank.nights(date(2026, 4, 2)) == []
+
+
+def test_a_day_that_no_run_has_counted_is_counted_and_posted_by_the_next(database: Database, tmp_path: Path) -> None:
+    bank = Bank(database, "behind", tmp_path, date(2026, 3, 30))
+    bank.offer("saver")
+    saved = bank.save("@ada", "saver", 100_000)
+    bank.until(bank.at(date(2026, 4, 3)))
+    late = bank.another_scheduler(since=bank.at(date(2026, 4, 2)))  # knows of no run before
+    late.run_due(bank.clock.now())
+    account = bank.account(saved)
+    assert (account.accrued_through, account.paid_minor) == (date(2026, 4, 2), 20)
+    assert_as_defined(bank, [saved])
+    assert not bank.findings()
