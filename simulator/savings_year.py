@@ -341,5 +341,5 @@ def _till(book: Book) -> Stage:
             return Decision(answer=Answer("refused", ("insufficient_funds",)))
         return Decision(events=opened, postings=(posting,), answer=Answer("bought"))
 
-    keys = {Buy: KeyRule("buy", ("customer_id", "reference"), ("amount_minor",))}
+    keys: dict[type, KeyRule] = {Buy: KeyRule("buy", ("customer_id", "reference"), ("amount_minor",))}
     return Stage(name="till", keys=keys, load=load, decide=decide)
