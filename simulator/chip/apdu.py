@@ -5,7 +5,7 @@ What a T=0 card says between the two (61xx, 6Cxx, GET RESPONSE) is the transport
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 from engine.vocabulary.errors import FormatError
@@ -68,7 +68,7 @@ class Command:
     ins: int
     p1: int = 0
     p2: int = 0
-    content: bytes = b""
+    content: bytes = field(default=b"", repr=False)
     expects: bool = True
 
     @property
@@ -103,7 +103,7 @@ class Response:
     """[content] SW1 SW2."""
 
     status: int
-    content: bytes = b""
+    content: bytes = field(default=b"", repr=False)
 
     @property
     def ok(self) -> bool:
