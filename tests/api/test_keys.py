@@ -101,6 +101,20 @@ def test_rotation_keeps_the_key_before_and_a_pair_s_is_replaced_on_both_sides(wo
     assert "rotate it before it is retired" in error
 
 
+@pytest.mark.parametrize("usage", ["pan_encryption", "pan_lookup"])
+def test_a_key_of_the_vault_is_replaced_with_what_is_under_it_and_forgotten(world: Run, usage: str) -> None:
+    newest = max(int(version) for held, _, version in keys_of(world, BANK) if held == usage)
+    status, said, _ = world("keys", "rotate", BANK, usage)
+    assert status == 0
+    first, current, *_, last = said.splitlines()
+    new = f"{BANK}:{usage}:{newest + 1}"
+    assert re.fullmatch(rf"{new} is made, KCV [0-9A-F]{{6,10}}\.", first)
+    assert re.fullmatch(rf"{new} is current, KCV [0-9A-F]{{6,10}}\.", current)
+    assert last == f"{BANK}:{usage}:{newest} is forgotten: nothing is under it."
+    held = {version: state for (one, _, version), (state, _) in keys_of(world, BANK).items() if one == usage}
+    assert held == {str(newest + 1): "current"}
+
+
 def test_a_ceremony_of_components_gives_both_sides_the_same_key(world: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     status, said, _ = world("keys", "generate", BANK, "zone_master", "--pair", "outside", "--components", "3")
     assert status == 0
