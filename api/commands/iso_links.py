@@ -287,9 +287,9 @@ def _answer(reply: bytes, specification: Specification) -> str:
 
 
 def _show(console: Console, frame: bytes, dialect: str) -> None:
-    from gateways.iso8583.describe import describe_hex
+    from gateways.iso8583.describe import describe_hex, render_table
 
     try:
-        console.print(describe_hex(frame.hex(), dialect))
+        console.print(render_table(describe_hex(frame.hex(), dialect)))
     except FormatError as fault:
         console.print(f"{len(frame)} bytes that are no message of this dialect: {fault}")

@@ -62,9 +62,10 @@ class Codec:
 
     def __init__(self, specification: Specification) -> None:
         self.specification = specification
-        self._shapes = shapes(specification)
-        self._front = [self._shapes[key] for key in ("h", "t")]
-        bitmap = self._shapes["p"]
+        self.shapes = shapes(specification)
+        self._front = [self.shapes[key] for key in ("h", "t")]
+        bitmap = self.shapes["p"]
+        self.header_bytes = self._front[0].size
         start = sum(shape.bytes_of(shape.size) for shape in self._front)
         self._one, self._two = slice(start, start + bitmap.size), slice(start, start + 2 * bitmap.size)
         """Where a message's bitmap is, and two."""
@@ -75,14 +76,14 @@ class Codec:
         self._encoders: dict[tuple[str, ...], Encoder] = {}
         self._met: dict[Hashable, int] = {}
         # What a generated decoder takes for granted: bitmaps at a known place, of one kind, two of them at most.
-        self._generates = self._shapes["h"].length_bytes == 0 and bitmap.charset == self._shapes["1"].charset
+        self._generates = self.shapes["h"].length_bytes == 0 and bitmap.charset == self.shapes["1"].charset
 
     def decode(self, frame: bytes) -> Fields:
         """See `codec.decode`."""
         decoder = self._decoders.get(frame[self._one]) or self._decoders.get(frame[self._two])
         if decoder is not None and (found := decoder(frame)) is not None:
             return found
-        fields, fault = read(frame, self._shapes)
+        fields, fault = read(frame, self.shapes)
         if fault is not None:
             raise fault
         if decoder is None and self._generates:
@@ -97,7 +98,7 @@ class Codec:
 
     def salvage(self, frame: bytes) -> Fields:
         """See `codec.salvage`."""
-        return read(frame, self._shapes)[0]
+        return read(frame, self.shapes)[0]
 
     def encode(self, fields: Fields) -> bytes:
         """See `codec.encode`."""
@@ -105,13 +106,13 @@ class Codec:
         encoder = self._encoders.get(keys)
         if encoder is not None and (frame := encoder(fields)) is not None:
             return frame
-        frame = write(fields, self._shapes)
+        frame = write(fields, self.shapes)
         if encoder is None and self._keeps_coming(keys, len(self._encoders)):
-            self._encoders[keys] = make_encoder(self._front, self._elements(fields), self._shapes)
+            self._encoders[keys] = make_encoder(self._front, self._elements(fields), self.shapes)
         return frame
 
     def _elements(self, fields: Fields) -> list[Shape]:
-        return [self._shapes[str(number)] for number in sorted(int(key) for key in fields if key.isdecimal())]
+        return [self.shapes[str(number)] for number in sorted(int(key) for key in fields if key.isdecimal())]
 
     def _keeps_coming(self, elements: Hashable, made: int) -> bool:
         """Count a message that was right; whether it is time to make code for its like."""

@@ -9,7 +9,7 @@ puts sub-elements in it, each two digits of number, two of length, and the value
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from engine.vocabulary.errors import FormatError
 
@@ -63,14 +63,26 @@ LAYOUTS: Final[Mapping[tuple[str, int], Layout]] = {
 CARD_VERIFICATION_VALUE: Final = "92"
 """Sub-element of DE 48 that carries the CVV2 of a card that is not present. Simnet's own."""
 
+SIMNET_DIGITS: Final = (2, 2)
+"""Digits of number and of length in DE 48."""
+
+TPDU_DIGITS: Final = 10
+
 PRIVATE_NAMES: Final[Mapping[str, str]] = {CARD_VERIFICATION_VALUE: "Card verification value 2"}
 
 
-def split(element: str, value: str) -> tuple[tuple[str, str], ...]:
-    """The sub-elements of a value in order, as (name, value); empty for an element or a length that has no layout
-    here."""
+def split(element: str, value: str, row: Mapping[str, Any] | None = None) -> tuple[tuple[str, str], ...]:
+    """The sub-elements of a value in order, as (name, value); empty for an element or a length that has no layout.
+
+    A row of the dialect may bring a layout of its own (`parts`, as often as the value holds it).
+    """
+    layout: Layout = LAYOUTS.get((element, len(value)), ())
+    if row is not None and "parts" in row:
+        own: Layout = tuple((str(name), int(width)) for name, width in row["parts"])
+        times, rest = divmod(len(value), sum(width for _, width in own) or 1)
+        layout = () if rest else own * times
     parts, start = [], 0
-    for name, width in LAYOUTS.get((element, len(value)), ()):
+    for name, width in layout:
         parts.append((name, value[start : start + width]))
         start += width
     return tuple(parts)
@@ -79,20 +91,37 @@ def split(element: str, value: str) -> tuple[tuple[str, str], ...]:
 def split_private(value: str) -> Mapping[str, str]:
     """DE 48 as simnet writes it: sub-element number -> value. Raises `FormatError` where it is not a row of whole
     sub-elements."""
+    return split_tagged(value, SIMNET_DIGITS)
+
+
+def split_tagged(value: str, digits: tuple[int, int], element: str = "48") -> dict[str, str]:
+    """A row of numbered sub-elements: number -> value. `digits` are those of a number and of a length: 2 and 2 in
+    simnet's DE 48, 4 and 3 of the private data subelements (PDS) of clearing files.
+
+    Raises `FormatError` where it is not a row of whole sub-elements, each there once.
+    """
+    place, (of_number, of_length) = f"DE {element}", digits
     found: dict[str, str] = {}
     start = 0
     while start < len(value):
-        number, length = value[start : start + 2], value[start + 2 : start + 4]
-        if len(length) < 2 or not (number + length).isdecimal():
-            raise FormatError("DE 48", "is not a row of sub-elements with two-digit numbers and lengths")
-        end = start + 4 + int(length)
-        if end > len(value):
-            raise FormatError("DE 48", f"sub-element {number} is longer than what is left of the element")
+        body = start + of_number + of_length
+        number, length = value[start : start + of_number], value[start + of_number : body]
+        if len(length) < of_length or not ((number + length).isascii() and (number + length).isdecimal()):
+            reason = f"is not a row of sub-elements with numbers of {of_number} and lengths of {of_length} digits"
+            raise FormatError(place, reason)
+        start = body + int(length)
+        if start > len(value):
+            raise FormatError(place, f"sub-element {number} is longer than what is left of the element")
         if number in found:
-            raise FormatError("DE 48", f"sub-element {number} is there twice")
-        found[number] = value[start + 4 : end]
-        start = end
+            raise FormatError(place, f"sub-element {number} is there twice")
+        found[number] = value[body:start]
     return found
+
+
+def turned_round(header: str) -> str:
+    """The header of a reply, in hexadecimal: of a TPDU (five bytes: identifier, destination, originator) the two
+    addresses change places; another header is repeated as it is."""
+    return header[:2] + header[6:] + header[2:6] if len(header) == TPDU_DIGITS else header
 
 
 def join_private(parts: Mapping[str, str]) -> str:

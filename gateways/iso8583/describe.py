@@ -1,12 +1,14 @@
 """A dump of a message for people: one line per element with the standard's name, sub-elements spelt out, secrets
 masked.
 
-Masked unless asked otherwise: card numbers to first six and last four; tracks, PIN block, CVV2 and chip data whole. A
-private element that cannot be taken apart may hold any of these and is masked whole as well.
+Masked unless asked otherwise: card numbers to first six and last four; tracks, PIN block and CVV2 whole, and so the
+chip's data objects that hold any of these, a name or a PIN. What cannot be taken apart, or has a tag that EMV does not
+know, may hold any of these and is masked whole as well.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -14,10 +16,12 @@ from typing import Final
 from rich.table import Table
 from rich.text import Text
 
+from engine.vocabulary import tlv
+from engine.vocabulary.emv_tags import EMV_TAGS, SENSITIVE_TAGS
 from engine.vocabulary.errors import FormatError
 from engine.vocabulary.identifiers import mask_pan
 from gateways.iso8583.codec import Fields, decode
-from gateways.iso8583.composites import CARD_VERIFICATION_VALUE, PRIVATE_NAMES, split, split_private
+from gateways.iso8583.composites import CARD_VERIFICATION_VALUE, PRIVATE_NAMES, split, split_tagged
 from gateways.iso8583.specifications import DIALECTS, Specification
 
 MESSAGE_CLASSES: Final = {
@@ -52,7 +56,7 @@ MEANINGS: Final = {"3.1": TRANSACTION_TYPES, "22.1": ENTRY_MODES, "70": MANAGEME
 
 _CARD_NUMBERS: Final = frozenset({"2", "34", "102", "103"})
 _TRACKS: Final = frozenset({"35", "36", "45"})
-_WHOLE: Final = frozenset({"52", "55"})
+_WHOLE: Final = frozenset({"52"})
 _FREE_TEXT: Final = frozenset({*map(str, range(44, 49)), *map(str, range(56, 64)), *map(str, range(104, 128)), "72"})
 _LOOKS_LIKE_A_CARD: Final = re.compile(r"[0-9]{12,19}")
 
@@ -71,36 +75,51 @@ def describe(message: bytes | Fields, specification: Specification, masked: bool
     does."""
     fields = decode(message, specification) if isinstance(message, bytes) else message
     lines: list[Line] = []
-    for key in sorted(fields, key=lambda key: int(key) if key.isdecimal() else 0):
+    for key in sorted(fields, key=lambda key: int(key) if key.isdecimal() else -(key == "h")):
         value = fields[key]
-        name = str(specification[key]["desc"])
+        row = specification.get(key, {})
+        name = str(row.get("desc", ""))
         if key == "t":
             lines.append(Line("MTI", name, _explained(value, _message_type(value))))
-        elif key == "48":
-            lines.extend(_private(name, value, masked))
+        elif key == "h":
+            lines.append(Line("header", name, value))
+        elif "tagged" in row:
+            lines.extend(_private(key, name, value, row["tagged"], masked))
+        elif row.get("tlv"):
+            lines.extend(_chip(key, name, value, masked))
         else:
             lines.append(Line(key, name, _explained(_shown(key, value, masked), MEANINGS.get(key, {}).get(value))))
-            for number, (part, content) in enumerate(split(key, value), start=1):
+            for number, (part, content) in enumerate(split(key, value, row), start=1):
                 element = f"{key}.{number}"
                 lines.append(Line(element, part, _explained(content.rstrip(), MEANINGS.get(element, {}).get(content))))
     return lines
 
 
-def describe_hex(text: str, dialect: str = "terminal", masked: bool = True) -> Table:
-    """The dump of a frame given as hexadecimal (blanks allowed, with or without its two-byte length header), for a
-    terminal.
+def describe_hex(text: str, dialect: str | Specification = "terminal", masked: bool = True) -> list[Line]:
+    """The dump of a frame given as hexadecimal (blanks allowed, with or without its two-byte length header).
 
     Raises `FormatError` for what is not hexadecimal, not one of `DIALECTS`, or not a message.
     """
-    if dialect not in DIALECTS:
-        raise FormatError("dialect", f"is none of {', '.join(DIALECTS)}")
+    specification = dialect_named(dialect) if isinstance(dialect, str) else dialect
     try:
         frame = bytes.fromhex(text)
     except ValueError:
         raise FormatError("message", "is not hexadecimal: two characters 0-9 A-F for each byte") from None
     if int.from_bytes(frame[:2], "big") == len(frame) - 2:
         frame = frame[2:]
-    return render_table(describe(frame, DIALECTS[dialect], masked))
+    return describe(frame, specification, masked)
+
+
+def dialect_named(name: str) -> Specification:
+    """One of `DIALECTS`. Raises `FormatError` for another name."""
+    if name not in DIALECTS:
+        raise FormatError("dialect", f"is none of {', '.join(DIALECTS)}")
+    return DIALECTS[name]
+
+
+def render_json(lines: list[Line]) -> str:
+    """The dump for machines: an array of objects with `element`, `name` and `value`."""
+    return json.dumps([{"element": line.element, "name": line.name, "value": line.value} for line in lines], indent=1)
 
 
 def render_text(lines: list[Line]) -> str:
@@ -152,15 +171,41 @@ def _hidden(value: str) -> str:
     return f"*** ({len(value)} characters)"
 
 
-def _private(name: str, value: str, masked: bool) -> list[Line]:
-    """DE 48 by sub-elements; whole, and hidden, when it is not made of them."""
+def _private(key: str, name: str, value: str, digits: tuple[int, int], masked: bool) -> list[Line]:
+    """An element of numbered sub-elements by these; whole, and hidden, when it is not made of them."""
     try:
-        parts = split_private(value)
+        parts = split_tagged(value, digits, key)
     except FormatError:
-        return [Line("48", name, _hidden(value) if masked else value)]
-    lines = [Line("48", name, f"{len(parts)} sub-element{'' if len(parts) == 1 else 's'}")]
+        return [Line(key, name, _hidden(value) if masked else value)]
+    lines = [Line(key, name, f"{len(parts)} sub-element{'' if len(parts) == 1 else 's'}")]
     for number, content in parts.items():
         hide = masked and number == CARD_VERIFICATION_VALUE
         shown = "***" if hide else _shown("48", content, masked)
-        lines.append(Line(f"48.{number}", PRIVATE_NAMES.get(number, "Private"), shown))
+        lines.append(Line(f"{key}.{number}", PRIVATE_NAMES.get(number, "Private"), shown))
+    return lines
+
+
+def _chip(key: str, name: str, value: str, masked: bool) -> list[Line]:
+    """DE 55 by data objects; whole, and hidden, when it is not made of them."""
+    try:
+        objects = tlv.decode(bytes.fromhex(value), f"DE {key}")
+    except ValueError:
+        return [Line(key, name, _hidden(value) if masked else value)]
+    lines = _data_objects(key, objects, masked)
+    return [Line(key, name, f"{len(lines)} data object{'' if len(lines) == 1 else 's'}"), *lines]
+
+
+def _data_objects(place: str, objects: tlv.DataObjects, masked: bool) -> list[Line]:
+    lines: list[Line] = []
+    for tag, value in objects:
+        element, name = f"{place}.{tag}", EMV_TAGS.get(tag, "Unknown")
+        if not isinstance(value, bytes):
+            lines += [Line(element, name, ""), *_data_objects(element, value, masked)]
+            continue
+        shown = value.hex().upper()
+        if masked and tag == "5A":
+            shown = _masked_number(shown.rstrip("F"))
+        elif masked and (tag in SENSITIVE_TAGS or tag not in EMV_TAGS):
+            shown = _hidden(shown)
+        lines.append(Line(element, name, shown))
     return lines

@@ -27,20 +27,12 @@ Encoder = Callable[[Mapping[str, str]], bytes | None]
 
 def make_decoder(front: Sequence[Shape], bitmap_bytes: int, elements: Sequence[Shape]) -> Decoder:
     """A decoder of frames that hold `front` (header and type, fixed), bitmaps of so many bytes, and `elements`."""
-    source = _DecoderSource(sum(shape.is_hex and shape.content != "n" for shape in elements))
-    source.fixed([shape for shape in front if shape.size])
+    source = _DecoderSource(sum(shape.is_hex and _checks(shape)[0] != "n" for shape in elements))
+    written = [shape for shape in front if shape.size]
+    source.elements(written)
     source.skip(bitmap_bytes)
-    run: list[Shape] = []
-    for shape in elements:
-        if run and (shape.length_bytes or source.view(shape) != source.view(run[0])):
-            source.fixed(run)
-            run = []
-        if shape.length_bytes:
-            source.varying(shape)
-        else:
-            run.append(shape)
-    source.fixed(run)
-    return source.compiled([*(shape for shape in front if shape.size), *elements])
+    source.elements(elements)
+    return source.compiled([*written, *elements])
 
 
 def make_encoder(front: Sequence[Shape], elements: Sequence[Shape], shapes: Mapping[str, Shape]) -> Encoder:
@@ -73,7 +65,20 @@ class _DecoderSource:
         self._close_region()
         self._constant += size
 
-    def fixed(self, run: Sequence[Shape]) -> None:
+    def elements(self, shapes: Sequence[Shape]) -> None:
+        """Elements in order, those of fixed length and one view in runs."""
+        run: list[Shape] = []
+        for shape in shapes:
+            if run and (shape.length_bytes or self.view(shape) != self.view(run[0])):
+                self._fixed(run)
+                run = []
+            if shape.length_bytes:
+                self._varying(shape)
+            else:
+                run.append(shape)
+        self._fixed(run)
+
+    def _fixed(self, run: Sequence[Shape]) -> None:
         """Elements of fixed length and one view, side by side."""
         if not run:
             return
@@ -106,7 +111,7 @@ class _DecoderSource:
             cut = self._name("cut", itemgetter(*slices))
             self._lines.append(f"{', '.join(targets)} = {cut}({whole})")
 
-    def varying(self, shape: Shape) -> None:
+    def _varying(self, shape: Shape) -> None:
         """A length and a value."""
         width = shape.length_bytes
         begins, body = _at(self._variable, self._constant), _at(self._variable, self._constant + width)
@@ -174,7 +179,7 @@ class _DecoderSource:
         """The name of what the element is cut from: the frame as text or in hexadecimal, whole, or the frame itself
         for the few elements that are made hexadecimal one by one."""
         if shape.charset is None:
-            return self._hex_view or ("hexed" if shape.content == "n" else "frame")
+            return self._hex_view or ("hexed" if _checks(shape)[0] == "n" else "frame")
         return self._text(shape.charset)
 
     def _text(self, charset: Charset | None) -> str:
@@ -186,8 +191,6 @@ class _DecoderSource:
         together, alone = _checks(shape)
         if together:
             table = _table(together, shape.charset)
-            if shape.charset is None and (shape.left_pad + shape.right_pad) not in _DIGITS:
-                table, alone = None, _ONE_BY_ONE[together]
             kind = "digits" if table == _DIGITS_ONLY else "" if table is None else self._name("table", table)
         else:
             kind = ""
@@ -380,7 +383,9 @@ def _checks(shape: Shape) -> tuple[str, str]:
         return ("" if shape.charset is None else "any"), ""
     if shape.charset is None:
         # Hexadecimal is in most classes whatever the digits are.
-        return ("n", "") if content == "n" else ("", "" if content in {"b", "an", "ans"} else _ONE_BY_ONE[content])
+        if content == "n" and shape.left_pad + shape.right_pad in _DIGITS:
+            return "n", ""
+        return "", "" if content in {"b", "an", "ans"} else _ONE_BY_ONE[content]
     if content == "an":
         return "ans", "({value}.isalnum() or " + _ONE_BY_ONE["an"] + ")"
     if content == "b":

@@ -12,6 +12,7 @@ from typing import Final
 from engine.vocabulary.errors import FormatError
 from engine.vocabulary.responses import ResponseCode
 from gateways.iso8583.codec import Fields, encode, salvage
+from gateways.iso8583.composites import turned_round
 from gateways.iso8583.links import Link
 from gateways.iso8583.specifications import Specification
 
@@ -45,6 +46,8 @@ def reply_to(fields: Fields, response_code: ResponseCode) -> Fields:
     """The shortest right answer to a message: its type, DE 39, and what is echoed. Raises `FormatError` as
     `reply_type` does."""
     echoed: Fields = {key: fields[key] for key in ECHOED if key in fields}
+    if "h" in fields:
+        echoed["h"] = turned_round(fields["h"])
     return {"t": reply_type(fields["t"]), **echoed, "39": response_code.value}
 
 

@@ -11,8 +11,7 @@ What we add to a row says what that format cannot, and may be left out:
 - `content`: the characters that the element may hold (see `CONTENT`); without it, what the encoding can write;
 - `parts`: names and widths of the sub-elements of an element of fixed make (DE 3, 54), as often as it holds them;
 - `tagged`: digits of number and of length, where an element is a row of numbered sub-elements (DE 48, PDS);
-- `tlv`: true for BER-TLV (DE 55);
-- `tpdu`: true for a header of five bytes with addresses that a reply turns round.
+- `tlv`: true for BER-TLV (DE 55).
 """
 
 from __future__ import annotations
@@ -97,11 +96,11 @@ def specification(
     return built
 
 
-def with_header(dialect: Specification, *, size: int = 5, tpdu: bool = True) -> Specification:
-    """The dialect behind a header of so many bytes, as hexadecimal in `Fields` under `h`; a TPDU unless said
-    otherwise."""
+def with_header(dialect: Specification, *, size: int = 5) -> Specification:
+    """The dialect behind a header of so many bytes, as hexadecimal in `Fields` under `h`; five are a
+    TPDU."""
     header = {"data_enc": "b", "len_enc": "ascii", "len_type": 0, "max_len": size, "desc": "Message header"}
-    return {**dialect, "h": {**header, "tpdu": tpdu}}
+    return {**dialect, "h": header}
 
 
 def load_specification(path: Path) -> Specification:
@@ -118,13 +117,16 @@ def load_specification(path: Path) -> Specification:
     return found
 
 
+PDS_DIGITS: Final = (4, 3)
+"""Digits of number and of length of the private data subelements in clearing records."""
+
 TERMINAL: Final = specification(ELEMENTS_1987, bitmap="hex")
 """Between a terminal and its acquirer: every byte is text, so a line of a trace can be read and typed."""
 
 SIMNET: Final = specification(ELEMENTS_1987, bitmap="binary")
 """Between a member and the network: text with binary bitmaps and binary DE 52, 55, 64, 96 and 128."""
 
-SIMNET_FILE: Final = specification({**ELEMENTS_1987, **FILE_CHANGES}, bitmap="binary", tagged=(4, 3))
+SIMNET_FILE: Final = specification({**ELEMENTS_1987, **FILE_CHANGES}, bitmap="binary", tagged=PDS_DIGITS)
 """Records of the clearing file (1240, 1442, 1644, 1740), in the shape of the public IPM parsers."""
 
 BCD: Final = specification(ELEMENTS_1987, bitmap="binary", digits="bcd")

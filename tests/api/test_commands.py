@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from sqlalchemy import text
 
 from api import cli
 from engine.database.connections import Database
+from gateways.iso8583.specifications import SIMNET
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -230,3 +232,40 @@ def test_what_is_no_message_is_one_line(bezant: Run, words: tuple[str, ...], rea
     status, _, error = bezant("iso", "describe", *words)
     assert (status, error.count("\n")) == (1, 1)
     assert reason in error
+
+
+def test_a_message_is_written_from_its_elements_and_read_again(bezant: Run, tmp_path: Path) -> None:
+    elements = json.dumps({"t": "0800", "11": "000001", "70": "301"})
+    status, hexadecimal, _ = bezant("iso", "encode", elements, "--dialect", "bcd")
+    assert (status, hexadecimal.strip()) == (0, "080080200000000000000400000000000000" + "000001" + "0301")
+    status, shown, _ = bezant("iso", "describe", hexadecimal.strip(), "--dialect", "bcd", "--output", "json")
+    assert status == 0
+    assert [line["value"] for line in json.loads(shown)] == [
+        "0800 (network management request)",
+        "000001",
+        "301 (echo)",
+    ]
+    file = tmp_path / "echo.bin"
+    assert bezant("iso", "encode", elements, "--file", str(file))[0] == 0
+    status, shown, _ = bezant("iso", "describe", "--file", str(file), "--output", "text")
+    assert status == 0 and "301 (echo)" in shown
+
+
+def test_a_dialect_of_the_users_own_is_read_from_a_file(bezant: Run, tmp_path: Path) -> None:
+    rows = {key: dict(row) for key, row in SIMNET.items() if key in {"h", "t", "p", "1", "11"}}
+    rows["11"] |= {"data_enc": "cp1047"}
+    file = tmp_path / "own.json"
+    file.write_text(json.dumps(rows))
+    elements = '{"t": "0800", "11": "000001"}'
+    status, hexadecimal, _ = bezant("iso", "encode", elements, "--specification", str(file))
+    assert (status, hexadecimal.strip()) == (0, "30383030" + "0020000000000000" + "F0F0F0F0F0F1")
+    file.write_text(json.dumps({**rows, "11": {"data_enc": "words"}}))
+    status, _, error = bezant("iso", "encode", elements, "--specification", str(file))
+    assert status == 1 and "specification DE 11" in error
+
+
+@pytest.mark.parametrize("words", [("encode", "11"), ("encode", "{"), ("encode", '{"t": "08"}'), ("describe",)])
+def test_what_cannot_be_written_is_said_in_one_sentence(bezant: Run, words: tuple[str, ...]) -> None:
+    status, _, error = bezant("iso", *words)
+    assert status == 1
+    assert "Traceback" not in error and error.strip()

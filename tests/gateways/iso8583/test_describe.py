@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from rich.console import Console
 
+from engine.vocabulary import tlv
 from engine.vocabulary.errors import FormatError
+from engine.vocabulary.responses import ResponseCode
 from gateways.iso8583.codec import Fields, encode
-from gateways.iso8583.composites import join_private, split, split_private
-from gateways.iso8583.describe import Line, describe, describe_hex, render_text
+from gateways.iso8583.composites import join_private, split, split_private, turned_round
+from gateways.iso8583.describe import Line, describe, describe_hex, render_json, render_text
 from gateways.iso8583.messages import to_fields
+from gateways.iso8583.replies import reply_to
 from gateways.iso8583.specifications import DIALECTS, SIMNET, SIMNET_FILE, TERMINAL
-from tests.gateways.iso8583.samples import CHIP, CVV2, MESSAGES, PIN_BLOCK, SECRETS, TRACK_2
+from tests.gateways.iso8583.samples import CARD, CHIP, CVV2, MESSAGES, PIN_BLOCK, SECRETS, TRACK_2
 
 SAMPLES: dict[str, Fields] = {**{name: to_fields(message) for name, message in MESSAGES.items()}, "chip": CHIP}
 
@@ -41,7 +46,7 @@ def test_each_secret_is_masked_in_its_own_way() -> None:
     assert values["35"] == f"*** ({len(TRACK_2)} characters)"
     assert values["36"] == "*** (9 characters)"
     assert values["45"] == "*** (26 characters)"
-    assert values["55"] == f"*** ({len(CHIP['55'])} characters)"
+    assert values["55"] == "3 data objects"
 
 
 def test_private_elements_that_cannot_be_taken_apart_are_masked_whole() -> None:
@@ -80,7 +85,7 @@ def test_the_twelve_positions_of_clearing_are_spelt_out() -> None:
 
 def test_unmasked_on_demand() -> None:
     text = render_text(describe(CHIP, TERMINAL, masked=False))
-    assert PIN_BLOCK in text and CVV2 in text and CHIP["55"] in text
+    assert PIN_BLOCK in text and CVV2 in text and TRACK_2.replace("=", "D") in text
 
 
 def test_every_element_has_one_line_in_order() -> None:
@@ -92,7 +97,58 @@ def test_every_element_has_one_line_in_order() -> None:
 def test_hexadecimal_with_or_without_header_and_blanks(text: str) -> None:
     frame = encode(CHIP, TERMINAL)
     given = text.format(frame=frame.hex(), header=len(frame).to_bytes(2, "big").hex(), spaced=frame.hex(" "))
-    assert describe_hex(given).row_count == len(describe(frame, TERMINAL))
+    assert describe_hex(given) == describe(frame, TERMINAL)
+
+
+def test_the_chips_data_objects_are_spelt_out_and_its_secrets_masked() -> None:
+    chip = tlv.encode(
+        [
+            ("9F26", bytes.fromhex("D8E1A2B3C4D5E6F7")),
+            ("5A", bytes.fromhex(f"{CARD}FF")),
+            ("57", bytes.fromhex(f"{CARD}D2912201")),
+            ("5F20", b"DOE/JANE"),
+            ("70", [("5F34", b"\x01"), ("DF01", bytes.fromhex(CARD))]),
+        ]
+    )
+    fields = {"t": "0100", "55": chip.hex().upper()}
+    lines = describe(fields, TERMINAL)
+    assert [(line.element, line.name, line.value) for line in lines[1:]] == [
+        ("55", "Integrated circuit card system related data", "7 data objects"),
+        ("55.9F26", "Application cryptogram", "D8E1A2B3C4D5E6F7"),
+        ("55.5A", "Application primary account number", "400000******2345"),
+        ("55.57", "Track 2 equivalent data", "*** (24 characters)"),
+        ("55.5F20", "Cardholder name", "*** (16 characters)"),
+        ("55.70", "Record template", ""),
+        ("55.70.5F34", "Application PAN sequence number", "01"),
+        ("55.70.DF01", "Unknown", "*** (16 characters)"),
+    ]
+    assert CARD in render_text(describe(fields, TERMINAL, masked=False))
+
+
+def test_chip_data_that_cannot_be_taken_apart_is_masked_whole() -> None:
+    assert shown({"t": "0100", "55": "9F2608D8"})["55"] == "*** (8 characters)"
+
+
+def test_a_dump_for_machines_has_the_same_lines() -> None:
+    lines = describe(CHIP, TERMINAL)
+    assert [Line(**line) for line in json.loads(render_json(lines))] == lines
+
+
+def test_a_dialect_may_bring_sub_elements_of_its_own() -> None:
+    own = {
+        **TERMINAL,
+        "60": {**TERMINAL["60"], "parts": [["Batch", 2], ["Item", 3]]},
+        "62": {**TERMINAL["62"], "tagged": [4, 3]},
+    }
+    lines = describe({"t": "0100", "60": "0112302456", "62": "0105003ABC"}, own)
+    assert [(line.element, line.value) for line in lines if "." in line.element] == [
+        ("60.1", "01"), ("60.2", "123"), ("60.3", "02"), ("60.4", "456"), ("62.0105", "ABC"),
+    ]  # fmt: skip
+
+
+def test_a_reply_turns_the_addresses_of_a_tpdu_round() -> None:
+    assert reply_to({"h": "6000010002", "t": "0800"}, ResponseCode.APPROVED)["h"] == "6000020001"
+    assert turned_round("16010200") == "16010200"
 
 
 BAD = [("zz", "terminal", "message"), ("30", "terminal", "MTI"), ("30", "visa", "dialect")]
