@@ -11,14 +11,14 @@ all of them checked by `shapes.py`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
 from operator import itemgetter
 from typing import Any, Final
 
-from gateways.iso8583.charsets import NO_CHARACTER, Charset, charset
+from gateways.iso8583.charsets import Charset
+from gateways.iso8583.classes import ASCII, DIGITS_ONLY, checks_of, table_of
 from gateways.iso8583.lengths import prefixes, totals
 from gateways.iso8583.reading import Fields, bitmaps
-from gateways.iso8583.shapes import HEX_DIGITS, Shape
+from gateways.iso8583.shapes import Shape
 from gateways.iso8583.specifications import CONTENT
 
 Decoder = Callable[[bytes], Fields | None]
@@ -27,7 +27,7 @@ Encoder = Callable[[Mapping[str, str]], bytes | None]
 
 def make_decoder(front: Sequence[Shape], bitmap_bytes: int, elements: Sequence[Shape]) -> Decoder:
     """A decoder of frames that hold `front` (header and type, fixed), bitmaps of so many bytes, and `elements`."""
-    source = _DecoderSource(sum(shape.is_hex and _checks(shape)[0] != "n" for shape in elements))
+    source = _DecoderSource(sum(shape.is_hex and checks_of(shape)[0] != "n" for shape in elements))
     written = [shape for shape in front if shape.size]
     source.elements(written)
     source.skip(bitmap_bytes)
@@ -55,6 +55,8 @@ class _DecoderSource:
         self._names: dict[str, Any] = {}
         self._lines: list[str] = []
         self._checks: list[str] = []
+        self._together: dict[str, list[str]] = {}
+        """Regions that are never empty, by their kind: checked as one."""
         self._ends = 0
         self._variable = ""
         self._constant = 0
@@ -161,6 +163,9 @@ class _DecoderSource:
         for name, view in self._names.items():
             if isinstance(view, Charset):
                 views.append(f"text_{name} = {name}.characters(frame)")
+        for kind, regions in self._together.items():
+            whole = regions[0] if len(regions) == 1 else f"({' + '.join(regions)})"
+            self._checks.append(_digits(whole, kind))
         checks = "".join(f" or not {check}" for check in self._checks)
         fields = ", ".join(f"{shape.key!r}: v{shape.key}" for shape in shapes)
         body = [
@@ -179,7 +184,7 @@ class _DecoderSource:
         """The name of what the element is cut from: the frame as text or in hexadecimal, whole, or the frame itself
         for the few elements that are made hexadecimal one by one."""
         if shape.charset is None:
-            return self._hex_view or ("hexed" if _checks(shape)[0] == "n" else "frame")
+            return self._hex_view or ("hexed" if checks_of(shape)[0] == "n" else "frame")
         return self._text(shape.charset)
 
     def _text(self, charset: Charset | None) -> str:
@@ -188,10 +193,10 @@ class _DecoderSource:
 
     def _check(self, shape: Shape, size: int, may_be_empty: bool) -> None:
         """Have the characters checked of what begins where we are: with what stands before, or by themselves."""
-        together, alone = _checks(shape)
+        together, alone = checks_of(shape)
         if together:
-            table = _table(together, shape.charset)
-            kind = "digits" if table == _DIGITS_ONLY else "" if table is None else self._name("table", table)
+            table = table_of(together, shape.charset)
+            kind = "digits" if table == DIGITS_ONLY else "" if table is None else self._name("table", table)
         else:
             kind = ""
         if self._region is not None and self._region[0] == kind:
@@ -209,8 +214,11 @@ class _DecoderSource:
             return
         kind, start, may_be_empty = self._region
         end = _at(self._variable, self._constant)
-        check = f"frame[{start}:{end}]{'' if kind == 'digits' else f'.translate({kind})'}.isdigit()"
-        self._checks.append(f"({start} == {end} or {check})" if may_be_empty else check)
+        region = f"frame[{start}:{end}]"
+        if may_be_empty:
+            self._checks.append(f"({start} == {end} or {_digits(region, kind)})")
+        else:
+            self._together.setdefault(kind, []).append(region)
         self._region = None
 
     def _name(self, kind: str, value: object, name: str = "") -> str:
@@ -242,7 +250,7 @@ class _EncoderSource:
     def element(self, shape: Shape) -> None:
         """An element, with its length where it has one."""
         value, writing = f"v{shape.key}", self._writing(shape.charset)
-        together, alone = _checks(shape)
+        together, alone = checks_of(shape)
         if shape.is_hex and together != "n":
             together = "b"
         elif shape.content is None and shape.charset is not None and together:
@@ -330,8 +338,8 @@ class _EncoderSource:
             name = f"r{len(self._lines)}"
             text = 'f"' + "".join(pieces) + '"'
             self._lines.append(f"{name} = {text}")
-            self._names[f"table_{kind}"] = table = _table(kind, _ASCII)
-            translated = "" if table == _DIGITS_ONLY else f".translate(table_{kind})"
+            self._names[f"table_{kind}"] = table = table_of(kind, ASCII)
+            translated = "" if table == DIGITS_ONLY else f".translate(table_{kind})"
             check = f"{name}.encode('ascii'){translated}.isdigit()"
             self._checks.append(f"(not {name} or {check})" if may_be_empty else check)
             self._segments[-1][1].append(f"{{{name}}}")
@@ -348,49 +356,11 @@ _SCALES: Final = {"hexed": 2, "upper": 2}
 """Positions of a view for each byte, where it is not one."""
 _FEW_BINARIES: Final = 4
 """So many elements are quicker made hexadecimal one by one than with the whole frame."""
-_ASCII: Final = charset("ascii")
-_DIGITS: Final = frozenset(("", *"0123456789"))
-_DIGITS_ONLY: Final = b""
-"""Stands for the table of the ten digits in ASCII, which `isdigit` needs no table for."""
-_EACH: Final = ("n", "a", "an", "ns", "ans", "z", "b")
-"""Classes that allow a set of characters in any order."""
-_ONE_BY_ONE: Final = {content: f"CONTENT_{number}({{value}})" for number, content in enumerate(CONTENT)}
 
 
-@cache
-def _table(content: str, charset: Charset | None) -> bytes | None:
-    """A table for `translate` that makes a `0` of every byte which the class allows and no digit of the others; None
-    where all are allowed. `any` is what the charset can say."""
-    if charset is None:
-        allowed = [content != "n" or not f"{byte:02X}".strip("0123456789") for byte in range(256)]
-    elif content == "any":
-        allowed = [character != NO_CHARACTER for character in charset.table]
-    else:
-        members = HEX_DIGITS if content == "b" else "".join(filter(CONTENT[content].fullmatch, charset.table))
-        allowed = [character in members for character in charset.table]
-    if all(allowed):
-        return None
-    if allowed == [chr(byte) in "0123456789" for byte in range(256)] and charset is not None:
-        return _DIGITS_ONLY
-    return bytes(ord("0") if is_allowed else ord("x") for is_allowed in allowed)
-
-
-def _checks(shape: Shape) -> tuple[str, str]:
-    """The class whose characters are checked together with the neighbours', and the check that the element needs
-    alone (with `{value}` for the value's name)."""
-    content = shape.content
-    if content is None:
-        return ("" if shape.charset is None else "any"), ""
-    if shape.charset is None:
-        # Hexadecimal is in most classes whatever the digits are.
-        if content == "n" and shape.left_pad + shape.right_pad in _DIGITS:
-            return "n", ""
-        return "", "" if content in {"b", "an", "ans"} else _ONE_BY_ONE[content]
-    if content == "an":
-        return "ans", "({value}.isalnum() or " + _ONE_BY_ONE["an"] + ")"
-    if content == "b":
-        return "b", "not len({value}) & 1"
-    return (content, "") if content in _EACH else ("", _ONE_BY_ONE[content])
+def _digits(source: str, kind: str) -> str:
+    """The check that bytes are all of a kind, whose table makes digits of them."""
+    return f"{source}{'' if kind == 'digits' else f'.translate({kind})'}.isdigit()"
 
 
 def _at(variable: str, constant: int, scale: int = 1) -> str:
