@@ -13,8 +13,8 @@ _LETTERS_AS_DIGITS = bytes.maketrans(b"abcdef", b"012345")
 def decimalise(block: bytes, count: int) -> str:
     """The first `count` decimal digits of a block; `count` is at most the number of its hexadecimal digits."""
     hexadecimal = block.hex().encode()
-    assert count <= len(hexadecimal), "a block has no more digits than that"
     digits = hexadecimal.translate(None, b"abcdef")
     if len(digits) < count:
+        assert count <= len(hexadecimal), "a block has no more digits than that"
         digits += hexadecimal.translate(_LETTERS_AS_DIGITS, b"0123456789")
     return digits[:count].decode()

@@ -19,7 +19,8 @@ from engine.vocabulary.errors import FormatError
 CRYPTOGRAM_LENGTH: Final = 8
 RESPONSE_CODE_LENGTH: Final = 2
 STATUS_UPDATE_LENGTH: Final = 4
-_KEPT: Final = 1_024
+_KEPT: Final = 64
+"""Enough for what a batch asks between a cryptogram and its answer; many more cost more to hold than they save."""
 _CVN_10: Final = CryptogramVersion.CVN_10
 
 

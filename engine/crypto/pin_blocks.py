@@ -143,9 +143,9 @@ def _read(control: str, block: bytes, account_field: int, fill: str) -> str:
 def _account_field(pan: str) -> int:
     # A PAN of 12 digits has 11 without the check digit: the field is right justified and zero filled, as an integer
     # is anyway.
-    if not (12 <= len(pan) <= 19 and pan.isascii() and pan.isdecimal()):
-        raise FormatError("PAN", "has 12 to 19 digits")
-    return int(pan[-13:-1], 16)
+    if pan.isdecimal() and pan.isascii() and 12 <= len(pan) <= 19:
+        return int(pan[-13:-1], 16)
+    raise FormatError("PAN", "has 12 to 19 digits")
 
 
 def _xor(left: bytes, right: bytes) -> bytes:

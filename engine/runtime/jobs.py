@@ -231,9 +231,7 @@ class Scheduler:
                     connection.execute(_PLAN, {"job": job.name, "business_date": business_date, "due_at": due_at})
                     due_at = job.fires_after(due_at, self._zone)
 
-    def _run(
-        self, job: Job, business_date: date, now: datetime, watch: Watch = _unwatched
-    ) -> JobRun | None:
+    def _run(self, job: Job, business_date: date, now: datetime, watch: Watch = _unwatched) -> JobRun | None:
         place = {"job": job.name, "business_date": business_date}
         context = JobContext(
             self._outside.institution,

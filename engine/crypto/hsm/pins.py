@@ -6,6 +6,7 @@ import hmac
 from collections.abc import Sequence
 
 from engine.crypto import des, dukpt_aes, dukpt_tdes, pin_blocks
+from engine.crypto.des import decrypt_ecb
 from engine.crypto.door.keys import KeyRefused, KeyUsage, Ksn
 from engine.crypto.door.pins import (
     PinBlockFormat,
@@ -18,6 +19,7 @@ from engine.crypto.door.pins import (
 )
 from engine.crypto.hsm.keyring import KeyRing
 from engine.crypto.keys import Key
+from engine.crypto.pin_blocks import decode_format_0
 from engine.crypto.pin_offset import natural_pin, offset_of, validation_digits
 from engine.crypto.pvv import pin_verification_value, value_of_checked
 from engine.vocabulary.errors import BezantError, FormatError
@@ -85,7 +87,8 @@ class PinDesk:
         if opened is None:
             return PinVerdict.UNREADABLE
         right = value_of_checked(pvk, pan.clear, asked.pvki, opened[0])
-        return PinVerdict.CORRECT if hmac.compare_digest(right.encode(), asked.pvv.encode()) else PinVerdict.WRONG
+        said = asked.pvv
+        return PinVerdict.CORRECT if said.isascii() and hmac.compare_digest(right, said) else PinVerdict.WRONG
 
     def _verify_offset(self, asked: PinOffsetVerification) -> PinVerdict:
         pin = self.open_pin(asked.zone, asked.pin_block, asked.pan, asked.format)
@@ -150,9 +153,9 @@ def _open_from_zone(key: Key, block: bytes, pan: Pan, of: PinBlockFormat | None)
     try:
         if key.algorithm == "A":
             return _read_format_4(value, block, pan, of)
-        clear = des.decrypt_ecb(value, block)
+        clear = decrypt_ecb(value, block)
         # What nearly all come in first.
-        return (pin_blocks.decode_format_0(clear, pan.clear), clear) if of is None else _read(clear, pan, of)
+        return (decode_format_0(clear, pan.clear), clear) if of is None else _read(clear, pan, of)
     except FormatError:
         return None
 
