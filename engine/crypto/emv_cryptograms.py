@@ -37,7 +37,7 @@ def cryptogram_key(version: CryptogramVersion, master_key: bytes, counter: bytes
         raise FormatError("application transaction counter", "has 2 bytes")
     if version is _CVN_10:
         return master_key
-    return common_session_key(master_key, counter + bytes(6))
+    return _contexts.session_key(master_key, counter + bytes(6))
 
 
 def application_cryptogram(version: CryptogramVersion, key: bytes, transaction: bytes) -> bytes:
@@ -75,11 +75,12 @@ def _require_cryptogram(cryptogram: bytes) -> None:
 
 
 class _Contexts(threading.local):
-    """This thread's kept MACs of chips' transactions, apart from those of the host's own keys; the least recently used
-    is forgotten.
+    """This thread's kept keys and MACs of chips' transactions, apart from those of the host's own keys; the least
+    recently used is forgotten.
     """
 
     def __init__(self) -> None:
+        self.session_key = lru_cache(_KEPT)(common_session_key)
         self.mac = lru_cache(_KEPT)(RetailMac)
 
 
