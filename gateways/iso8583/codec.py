@@ -34,8 +34,7 @@ def decode(frame: bytes, specification: Specification) -> Fields:
     allow: truncation, trailing bytes, lengths beyond the maximum, characters outside the element's class. The message
     never repeats a byte of the frame.
     """
-    codec = _CODECS.get(id(specification)) or codec_of(specification)
-    return codec.decode(frame)
+    return (_CODECS.get(id(specification)) or codec_of(specification)).decode(frame)
 
 
 def salvage(frame: bytes, specification: Specification) -> Fields:
@@ -52,8 +51,7 @@ def encode(fields: Fields, specification: Specification) -> bytes:
 
     Raises `FormatError` naming the element whose value the dialect cannot carry (length, characters, number).
     """
-    codec = _CODECS.get(id(specification)) or codec_of(specification)
-    return codec.encode(fields)
+    return (_CODECS.get(id(specification)) or codec_of(specification)).encode(fields)
 
 
 class Codec:

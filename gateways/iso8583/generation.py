@@ -27,7 +27,7 @@ Encoder = Callable[[Mapping[str, str]], bytes | None]
 
 def make_decoder(front: Sequence[Shape], bitmap_bytes: int, elements: Sequence[Shape]) -> Decoder:
     """A decoder of frames that hold `front` (header and type, fixed), bitmaps of so many bytes, and `elements`."""
-    source = _DecoderSource(sum(shape.is_hex and checks_of(shape)[0] != "n" for shape in elements))
+    source = _DecoderSource([shape for shape in (*front, *elements) if shape.is_hex])
     written = [shape for shape in front if shape.size]
     source.elements(written)
     source.skip(bitmap_bytes)
@@ -50,13 +50,16 @@ def make_encoder(front: Sequence[Shape], elements: Sequence[Shape], shapes: Mapp
 class _DecoderSource:
     """The lines of a decoder as they grow, with the names that they use."""
 
-    def __init__(self, binaries: int) -> None:
+    def __init__(self, packed: Sequence[Shape]) -> None:
+        digits = sum(checks_of(shape)[0] == "n" for shape in packed)
+        binaries = len(packed) - digits
         self._hex_view = "upper" if binaries > _FEW_BINARIES else ""
+        self._binary_view = "raised" if digits > _FEW_BINARIES else "frame"
         self._names: dict[str, Any] = {}
         self._lines: list[str] = []
         self._checks: list[str] = []
-        self._together: dict[str, list[str]] = {}
-        """Regions that are never empty, by their kind: checked as one."""
+        self._together: dict[str, list[tuple[str, str]]] = {}
+        """Regions by their kind, and what an empty one is known by: checked as one where one of them never is."""
         self._ends = 0
         self._variable = ""
         self._constant = 0
@@ -105,8 +108,7 @@ class _DecoderSource:
             offset += size
         self._checks.extend(checks)
         whole = f"{view}[{_at(*start, scale)}:{_at(start[0], start[1] + offset, scale)}]"
-        if view == "frame":
-            whole += ".hex().upper()"
+        whole = _made_of(whole)
         if len(targets) == 1:
             self._lines.append(f"{targets[0]} = {whole}")
         else:
@@ -141,8 +143,7 @@ class _DecoderSource:
         view = self.view(shape)
         scale = _SCALES.get(view, 1)
         whole = f"{view}[{_at(self._variable, self._constant, scale)}:{_at(end, 0, scale)}]"
-        if view == "frame":
-            whole += ".hex().upper()"
+        whole = _made_of(whole)
         self._lines.append(f"v{shape.key} = {whole}")
         if is_odd:
             pad, rest = ("[:1]", "[1:]") if shape.left_pad else ("[-1:]", "[:-1]")
@@ -164,8 +165,10 @@ class _DecoderSource:
             if isinstance(view, Charset):
                 views.append(f"text_{name} = {name}.characters(frame)")
         for kind, regions in self._together.items():
-            whole = regions[0] if len(regions) == 1 else f"({' + '.join(regions)})"
-            self._checks.append(_digits(whole, kind))
+            if all(is_empty for _, is_empty in regions):
+                self._checks += [f"({is_empty}{_digits(region, kind)})" for region, is_empty in regions]
+            else:
+                self._checks.append(_digits(f"({' + '.join(region for region, _ in regions)})", kind))
         checks = "".join(f" or not {check}" for check in self._checks)
         fields = ", ".join(f"{shape.key!r}: v{shape.key}" for shape in shapes)
         body = [
@@ -184,7 +187,7 @@ class _DecoderSource:
         """The name of what the element is cut from: the frame as text or in hexadecimal, whole, or the frame itself
         for the few elements that are made hexadecimal one by one."""
         if shape.charset is None:
-            return self._hex_view or ("hexed" if checks_of(shape)[0] == "n" else "frame")
+            return self._hex_view or ("hexed" if checks_of(shape)[0] == "n" else self._binary_view)
         return self._text(shape.charset)
 
     def _text(self, charset: Charset | None) -> str:
@@ -214,11 +217,8 @@ class _DecoderSource:
             return
         kind, start, may_be_empty = self._region
         end = _at(self._variable, self._constant)
-        region = f"frame[{start}:{end}]"
-        if may_be_empty:
-            self._checks.append(f"({start} == {end} or {_digits(region, kind)})")
-        else:
-            self._together.setdefault(kind, []).append(region)
+        alone = f"{start} == {end} or " if may_be_empty else ""
+        self._together.setdefault(kind, []).append((f"frame[{start}:{end}]", alone))
         self._region = None
 
     def _name(self, kind: str, value: object, name: str = "") -> str:
@@ -352,10 +352,19 @@ _VIEWS: Final = {
     "hexed": "hexed = frame.hex()",
     "upper": "upper = frame.hex().upper()",
 }
-_SCALES: Final = {"hexed": 2, "upper": 2}
+_SCALES: Final = {"hexed": 2, "upper": 2, "raised": 2}
 """Positions of a view for each byte, where it is not one."""
 _FEW_BINARIES: Final = 4
 """So many elements are quicker made hexadecimal one by one than with the whole frame."""
+
+
+def _made_of(cut: str) -> str:
+    """The source of a value from that of its cut: hexadecimal in capitals where the view is not."""
+    if cut.startswith("frame["):
+        return cut + ".hex().upper()"
+    if cut.startswith("raised["):
+        return f"hexed{cut.removeprefix('raised')}.upper()"
+    return cut
 
 
 def _digits(source: str, kind: str) -> str:
