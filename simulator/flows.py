@@ -80,6 +80,7 @@ _PURCHASE: Final = PlannedPayment(
     card=0,
     amount_minor=AMOUNT_MINOR,
     with_pin=True,
+    draw=99,  # inserted
 )
 
 
@@ -197,7 +198,7 @@ def pos_purchase(flow: Flow) -> str:
             " one purchase.",
             "A test makes it again and compares. Instants are UTC; card number, track and PIN block are masked.",
             "",
-            f"{_PERSON.name} buys for {format_minor(AMOUNT_MINOR, ASSET)} at {_SHOP.name}, with the stripe of her card"
+            f"{_PERSON.name} buys for {format_minor(AMOUNT_MINOR, ASSET)} at {_SHOP.name}, with the chip of her card"
             f" and her PIN. Her bank is `{OUR_BANK}`,",
             f"the shop's acquirer is `{OUR_ACQUIRER}`; between them stands the network, `{NETWORK}`. The receipt says"
             f" {flow.receipt.end}; the network's reference is {flow.receipt.reference}.",
