@@ -241,7 +241,8 @@ class Processor:
                 outbox.deliver(connection, self.clock.now(), self._network.deliver)
 
     def _replies(self, written: Written) -> list[tuple[Reply, Answer]]:
-        replies: list[tuple[Reply, Answer]] = []
+        replies: list[tuple[Reply, Answer]] = []  # to requests that earlier batches had left open
+        told: list[tuple[Submission, Answer]] = []
         with self._waiting_lock:
             for submission, answer in written.answers:
                 if submission.reply is None:
@@ -249,10 +250,11 @@ class Processor:
                 if answer is None:
                     self._waiting[submission.key].append(submission.reply)
                 else:
-                    replies.append((submission.reply, answer))
+                    told.append((submission, answer))
             for key, answer in written.answered.items():
                 replies += [(reply, answer) for reply in self._waiting.pop(key, ())]
-        return replies
+        own = [one.reply for one, _ in told if one.reply is not None]
+        return [*zip(own, self._sealed_answers(told), strict=True), *replies]
 
     def _answered_elsewhere(self, connection: Connection) -> list[tuple[Reply, Answer]]:
         with self._waiting_lock:
@@ -265,6 +267,23 @@ class Processor:
                 if seen.answer is not None
                 for reply in self._waiting.pop(key, ())
             ]
+
+    def _sealed_answers(self, told: Sequence[tuple[Submission, Answer]]) -> list[Answer]:
+        answers = [answer for _, answer in told]
+        for stage in self._stages:
+            if stage.seal_answers is None:
+                continue
+            places = [at for at, (one, _) in enumerate(told) if one.stage is stage]
+            try:
+                sealed = stage.seal_answers(self.outside, [(told[at][0].request, told[at][1]) for at in places])
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                log.warning("answers leave unsealed: the database is away", stage=stage.name, answers=len(places))
+                continue
+            for at, answer in zip(places, sealed, strict=True):
+                answers[at] = answer
+        return answers
 
     def _sealed(self, written: Written) -> list[Message]:
         leaving: list[Message] = []

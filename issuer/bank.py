@@ -25,8 +25,8 @@ from engine.vocabulary.files import FileTotals
 from engine.vocabulary.settlement import BankStatement, SettlementReport
 from issuer.audit import ISSUER_PROOFS, issuer_figures
 from issuer.authorization import decide as authorization_rules
+from issuer.authorization import issuer_answer, verification
 from issuer.authorization import store as authorization_store
-from issuer.authorization import verification
 from issuer.authorization.model import KEYS as AUTHORIZATION_KEYS
 from issuer.authorization.model import ReleaseExpiredHold
 from issuer.cards import decide as card_rules
@@ -75,6 +75,7 @@ def issuer_stages(institution: Institution, network: str = NETWORK) -> tuple[Sta
             load=partial(authorization_store.load, book),
             decide=partial(authorization_rules.decide, book),
             nouns=(authorization_store.authorization_rows,),
+            seal_answers=issuer_answer.seal_answers,
         ),
         Stage(
             name="clearing",

@@ -44,6 +44,7 @@ Load = Callable[[Connection, Sequence[Any], State], set[UUID]]
 Recheck = Callable[[Connection, Sequence[Any], State], None]
 Decide = Callable[[State, Any, datetime], Decision]
 Seal = Callable[[Outside, Sequence[Message]], Sequence[Message]]
+SealAnswers = Callable[[Outside, Sequence[tuple[Any, Answer]]], Sequence[Answer]]
 OwnerOf = Callable[[Any], UUID | None]
 Named = Callable[[Sequence[Any]], list[int] | None]
 Presume = Callable[[Parcel, Sequence[tuple[Any, Answer | None]]], None]
@@ -71,8 +72,10 @@ class Stage:
     accounts that the decisions may touch (their held counterparts come along). `recheck` reads, once those accounts
     are locked, rows that are only appended, which nobody can lock: what the accounts' last owner wrote is seen.
     `nouns`: the tables of the nouns that its events carry. `seal` completes messages that leave (PIN translation),
-    after commit. `owner_of` says whose a request is (a customer, an account), where several writers share the work:
-    those of one owner go to one writer. Right it is without, for what keeps writers apart are locks.
+    after commit; `seal_answers` does so for answers to requests of this stage, each told with its request, whenever
+    they leave: what it adds is not stored. `owner_of` says whose a request is (a customer, an account), where several
+    writers share the work: those of one owner go to one writer. Right it is without, for what keeps writers apart are
+    locks.
     `named`: the numbers of the accounts that these requests may touch, where the requests themselves say so and
     `decide` needs no row of the stage's own; None where rows have to be loaded. Such batches are decided from memory.
     `presume`: what such decisions took for granted beyond their accounts, as statements that fail where it is not so,
@@ -88,6 +91,7 @@ class Stage:
     prepare: Prepare = _as_they_are
     recheck: Recheck = _as_loaded
     seal: Seal = field(default=_as_they_are)
+    seal_answers: SealAnswers | None = None
     owner_of: OwnerOf = _nobodys
     named: Named | None = None
     presume: Presume | None = None

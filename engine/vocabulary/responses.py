@@ -30,6 +30,7 @@ class ResponseCode(StrEnum):
     EXCEEDS_AMOUNT_LIMIT = "61"
     RESTRICTED_CARD = "62"
     EXCEEDS_COUNT_LIMIT = "65"
+    """Also: too much for a tap without PIN. The same with a PIN will do."""
     RESPONSE_RECEIVED_TOO_LATE = "68"
     PIN_TRIES_EXCEEDED = "75"
     CVV_FAILED = "82"

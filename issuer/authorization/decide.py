@@ -7,7 +7,7 @@ it was released otherwise; a network reference used twice.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from hashlib import blake2b
@@ -17,12 +17,13 @@ from engine.accounts.model import Customer
 from engine.ledger import rules
 from engine.ledger.book import Book
 from engine.ledger.model import Account
-from engine.vocabulary.decision import Answer, Decision, State
+from engine.vocabulary.decision import Answer, Decision, Json, State
 from engine.vocabulary.events import Event
 from engine.vocabulary.messages import REFUND
 from engine.vocabulary.postings import Posting
 from engine.vocabulary.responses import ResponseCode
-from issuer.authorization.checks import FUNDS, PIN_WRONG, Case, Refusal, refusals
+from issuer.authorization.card_effects import chip_facts, counted, effects_on_card
+from issuer.authorization.checks import Case, Refusal, refusals
 from issuer.authorization.hold_lifetimes import expires_at
 from issuer.authorization.model import (
     Authorization,
@@ -32,8 +33,6 @@ from issuer.authorization.model import (
     AuthorizationState,
     HoldExpired,
     HoldPlaced,
-    PinCheck,
-    PinTriesChanged,
     RefundApproved,
     ReleaseExpiredHold,
     ReversalRemembered,
@@ -42,7 +41,7 @@ from issuer.authorization.model import (
     VerifiedRequest,
     reference_of,
 )
-from issuer.cards.model import PIN_TRIES, Card, CardState, CardStateChanged, CardTied, CardUse, StateReason
+from issuer.cards.model import Card
 
 ALREADY_REVERSED = Refusal(ResponseCode.DO_NOT_HONOR, "already_reversed")
 REFERENCE_USED = Refusal(ResponseCode.DUPLICATE_TRANSMISSION, "reference_used")
@@ -70,12 +69,12 @@ def _authorize(book: Book, state: State, verified: VerifiedRequest, now: datetim
     request = verified.request
     asked = _asked(book, state, verified, now)
     known = state.find(Authorization, "network_reference", asked.network_reference)
+    card = state.find(Card, "card_token", verified.card_token)
     if known is not None and known.state is AuthorizationState.TOMBSTONE:
-        return _declined(replace(asked, id=known.id), [ALREADY_REVERSED])
+        return _declined(replace(asked, id=known.id), [ALREADY_REVERSED], counted(card, verified))
     if known is not None:
         return Decision(answer=_answer(asked, REFERENCE_USED.code, [REFERENCE_USED]))
 
-    card = state.find(Card, "card_token", verified.card_token)
     if card is None:
         return _declined(asked, refusals(verified, None))
     is_refund = request.transaction_type == REFUND
@@ -89,9 +88,10 @@ def _authorize(book: Book, state: State, verified: VerifiedRequest, now: datetim
         hold_outcome=rules.check(state, hold),
     )
     found = refusals(verified, case)
-    card_events = _card_events(case, found)
+    card_events = effects_on_card(card, verified, found)
+    told = chip_facts(card, verified, card_events)
     if found:
-        return _declined(asked, found, card_events)
+        return _declined(asked, found, card_events, told)
     approved = replace(
         asked,
         amount_minor=asked.requested_minor,
@@ -105,7 +105,7 @@ def _authorize(book: Book, state: State, verified: VerifiedRequest, now: datetim
     return Decision(
         events=(*card_events, placed),
         postings=hold,
-        answer=_answer(approved, ResponseCode.APPROVED, []),
+        answer=_answer(approved, ResponseCode.APPROVED, [], told),
     )
 
 
@@ -144,48 +144,30 @@ def _asked(book: Book, state: State, verified: VerifiedRequest, now: datetime) -
     )
 
 
-def _declined(asked: Authorization, found: Sequence[Refusal], before: tuple[Event, ...] = ()) -> Decision:
+def _declined(
+    asked: Authorization,
+    found: Sequence[Refusal],
+    before: tuple[Event, ...] = (),
+    told: Mapping[str, Json] | None = None,
+) -> Decision:
     reasons = tuple(refusal.reason for refusal in found)
     declined = replace(asked, response_code=found[0].code.value, reasons=reasons)
     return Decision(
         events=(*before, AuthorizationDeclined(subject=declined, reasons=reasons)),
-        answer=_answer(declined, found[0].code, found),
+        answer=_answer(declined, found[0].code, found, told),
     )
 
 
-def _answer(authorization: Authorization, code: ResponseCode, found: Sequence[Refusal]) -> Answer:
-    facts: dict[str, str] = {"network_reference": authorization.network_reference}
+def _answer(
+    authorization: Authorization,
+    code: ResponseCode,
+    found: Sequence[Refusal],
+    told: Mapping[str, Json] | None = None,
+) -> Answer:
+    facts: dict[str, Json] = {"network_reference": authorization.network_reference, **(told or {})}
     if authorization.approval_code is not None:
         facts["approval_code"] = authorization.approval_code
     return Answer(code.value, tuple(refusal.reason for refusal in found), facts)
-
-
-def _card_events(case: Case, found: Sequence[Refusal]) -> tuple[Event, ...]:
-    """What the request does to the card: PIN tries, then what its first approved purchase means for a card of limited
-    use."""
-    events = _pin_tries(case, found)
-    if found or case.verified.request.transaction_type == REFUND:
-        return events
-    card = case.card if not events else events[-1].subject
-    assert isinstance(card, Card)
-    if card.use is CardUse.SINGLE:
-        used = replace(card, state=CardState.CLOSED, state_reason=StateReason.USED)
-        return (*events, CardStateChanged(subject=used, reasons=(StateReason.USED,)))
-    if card.use is CardUse.MERCHANT and card.merchant_id is None:
-        return (*events, CardTied(subject=replace(card, merchant_id=case.verified.request.merchant_id)))
-    return events
-
-
-def _pin_tries(case: Case, found: Sequence[Refusal]) -> tuple[Event, ...]:
-    first = found[0] if found else None
-    left = case.card.pin_tries_left
-    if first == PIN_WRONG:
-        left -= 1
-    elif case.verified.pin is PinCheck.CORRECT and first in (None, FUNDS):
-        left = PIN_TRIES
-    if left == case.card.pin_tries_left:
-        return ()
-    return (PinTriesChanged(subject=replace(case.card, pin_tries_left=left)),)
 
 
 def _hold(asked: Authorization, amount_minor: int) -> Posting:

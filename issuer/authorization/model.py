@@ -19,6 +19,10 @@ from engine.vocabulary.events import Event
 from engine.vocabulary.identifiers import network_reference
 from engine.vocabulary.keys import KeyRule
 from engine.vocabulary.messages import AuthorizationRequest, ReversalAdvice
+from issuer.authorization.chip import ChipReport
+
+CHIP_FACT = "chip"
+"""The fact of an answer to a chip that its cryptogram and script are made of, after commit."""
 
 
 class AuthorizationState(StrEnum):
@@ -92,6 +96,11 @@ class PinTriesChanged(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChipCounterMoved(Event):
+    """A genuine cryptogram has shown how far the card's chip has counted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizationReversed(Event):
     """All of it is off; what was held is released."""
 
@@ -132,15 +141,26 @@ class PinCheck(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChipCheck:
+    """What the chip says, and whether the chip of this plastic (sequence number, 2 digits) is who says it."""
+
+    chip: ChipReport
+    sequence_number: str
+    is_genuine: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedRequest:
-    """An authorization request with the HSM's verdicts. `cvv` (track) and `cvv2` are None where the request has
-    none."""
+    """An authorization request with the HSM's verdicts. `cvv` (track), `cvv2` and `chip` (DE 55) are None where the
+    request has none; `malformed` names the tag for which DE 55 could not be read."""
 
     request: AuthorizationRequest
     card_token: UUID
     cvv: bool | None
     cvv2: bool | None
     pin: PinCheck
+    chip: ChipCheck | None = None
+    malformed: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

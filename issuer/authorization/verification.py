@@ -1,26 +1,27 @@
-"""Before an authorization is decided: the HSM's verdicts on CVV, CVV2 and PIN, asked once for the whole batch,
-outside the transaction.
+"""Before an authorization is decided: the HSM's verdicts on CVV, CVV2, PIN and the chip's cryptogram, asked once for
+the whole batch, outside the transaction.
 
 The PIN is verified against the PVV that the card has at this moment; what may have moved until the decision (state,
-tries) is looked at again under lock. A card that is issued in between has its PIN called unreadable: it costs no try.
+tries, plastic, counter) is looked at again under lock. A card that is issued in between has its PIN called unreadable:
+it costs no try.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
-from engine.crypto.door import CvvVerification, PinVerdict, PinVerification
+from engine.crypto.door import ChipCard, CryptogramVerification, CvvVerification, PinVerdict, PinVerification
 from engine.runtime.stage import Outside
 from engine.vocabulary.errors import FormatError
 from engine.vocabulary.messages import AuthorizationRequest, ReversalAdvice
-from issuer.authorization.model import PinCheck, ReleaseExpiredHold, TokenisedReversal, VerifiedRequest
-from issuer.cards.model import Card
+from issuer.authorization.chip import ChipReport, plastic_of, read_chip_report
+from issuer.authorization.entry import CHIP
+from issuer.authorization.model import ChipCheck, PinCheck, ReleaseExpiredHold, TokenisedReversal, VerifiedRequest
+from issuer.cards.model import FIRST_SEQUENCE_NUMBER, Card
 from issuer.cards.numbers import read_track_2
 from issuer.cards.store import read_by_token
 
-CHIP_ENTRY_MODES = frozenset({"05", "07"})
-"""First two digits of DE 22 under which track 2 is the chip's copy, with the iCVV in it."""
 ICVV_SERVICE_CODE = "999"
 CVV2_SERVICE_CODE = "000"
 PIN_BLOCK_BYTES = 8
@@ -37,7 +38,15 @@ def prepare(pin_zone: str, outside: Outside, requests: Sequence[Online]) -> list
     asked = [request for request in requests if isinstance(request, AuthorizationRequest)]
     tracks = _verdicts(outside, [(request, _track(request)) for request in asked])
     printed = _verdicts(outside, [(request, _printed(request)) for request in asked])
-    pins = _pins(pin_zone, outside, asked, tokens)
+    chips, malformed = _read_chips(asked)
+    of_card = {
+        id(request)
+        for request in asked
+        if request.pin_block is not None or (id(request) in chips and plastic_of(request, chips[id(request)]) is None)
+    }
+    cards = _cards(outside, tokens, of_card)
+    pins = _pins(pin_zone, outside, asked, cards)
+    cryptograms = _cryptograms(outside, asked, chips, cards)
 
     def prepared(request: Online) -> Prepared:
         match request:
@@ -48,6 +57,8 @@ def prepare(pin_zone: str, outside: Outside, requests: Sequence[Online]) -> list
                     cvv=tracks.get(id(request)),
                     cvv2=printed.get(id(request)),
                     pin=pins.get(id(request), PinCheck.ABSENT),
+                    chip=cryptograms.get(id(request)),
+                    malformed=malformed.get(id(request)),
                 )
             case ReversalAdvice():
                 return TokenisedReversal(request=request, card_token=tokens[id(request)])
@@ -66,7 +77,7 @@ def _track(request: AuthorizationRequest) -> CvvVerification | bool | None:
         return False
     if (track.pan, track.expiry) != (request.pan, request.expiry):
         return False
-    chip = request.pos_entry_mode[:2] in CHIP_ENTRY_MODES
+    chip = request.pos_entry_mode[:2] in CHIP
     return CvvVerification(request.pan, request.expiry, ICVV_SERVICE_CODE if chip else track.service_code, track.cvv)
 
 
@@ -86,19 +97,63 @@ def _verdicts(
     return verdicts | {id(request): answer for (request, _), answer in zip(open_ones, answers, strict=True)}
 
 
+def _cards(outside: Outside, tokens: Mapping[int, UUID], requests: Collection[int]) -> dict[int, Card]:
+    """The cards, unlocked, of these requests (by `id`), where there are any."""
+    if not requests:
+        return {}
+    with outside.read() as connection:
+        found = {card.card_token: card for card in read_by_token(connection, {tokens[one] for one in requests})}
+    return {one: found[tokens[one]] for one in requests if tokens[one] in found}
+
+
+def _read_chips(asked: Sequence[AuthorizationRequest]) -> tuple[dict[int, ChipReport], dict[int, str]]:
+    """DE 55 of each request (by `id`) that has one; of those that cannot be read the tag that is to blame."""
+    chips: dict[int, ChipReport] = {}
+    malformed: dict[int, str] = {}
+    for request in asked:
+        if request.icc_data is not None:
+            try:
+                chips[id(request)] = read_chip_report(request.icc_data)
+            except FormatError as fault:
+                malformed[id(request)] = fault.element.removeprefix("DE 55 ").removeprefix("tag ")
+    return chips, malformed
+
+
+def _cryptograms(
+    outside: Outside,
+    asked: Sequence[AuthorizationRequest],
+    chips: Mapping[int, ChipReport],
+    cards: Mapping[int, Card],
+) -> dict[int, ChipCheck]:
+    if not chips:
+        return {}
+    questions: dict[int, CryptogramVerification] = {}
+    for request in asked:
+        place = id(request)
+        if place in chips:
+            chip = chips[place]
+            known = cards[place].sequence_number if place in cards else FIRST_SEQUENCE_NUMBER
+            card = ChipCard(request.pan, plastic_of(request, chip) or known, chip.key_index)
+            counter = chip.counter.to_bytes(2, "big")
+            questions[place] = CryptogramVerification(card, chip.version, counter, chip.signed, chip.cryptogram)
+    verdicts = outside.hsm.verify_cryptograms(list(questions.values()))
+    return {
+        place: ChipCheck(chip=chips[place], sequence_number=question.card.sequence_number, is_genuine=verdict)
+        for (place, question), verdict in zip(questions.items(), verdicts, strict=True)
+    }
+
+
 def _pins(
-    pin_zone: str, outside: Outside, asked: Sequence[AuthorizationRequest], tokens: Mapping[int, UUID]
+    pin_zone: str, outside: Outside, asked: Sequence[AuthorizationRequest], cards: Mapping[int, Card]
 ) -> dict[int, PinCheck]:
     with_pin = [request for request in asked if request.pin_block is not None]
     if not with_pin:
         return {}
-    with outside.read() as connection:
-        cards = {card.card_token: card for card in read_by_token(connection, {tokens[id(one)] for one in with_pin})}
     checks = {id(request): PinCheck.UNREADABLE for request in with_pin}
     questions = {
         id(request): question
         for request in with_pin
-        if (question := _pin(pin_zone, request, cards.get(tokens[id(request)]))) is not None
+        if (question := _pin(pin_zone, request, cards.get(id(request)))) is not None
     }
     for place, verdict in zip(questions, outside.hsm.verify_pins(list(questions.values())), strict=True):
         checks[place] = _CHECKS[verdict]

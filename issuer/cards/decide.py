@@ -39,14 +39,18 @@ from issuer.cards.model import (
     CardStateChanged,
     CardUse,
     ChangeCardState,
+    ChipScript,
     IssueCard,
     OrderCard,
     PersonalisedCard,
+    PinUnblocked,
     PreparedCardRequest,
     RenewCard,
     ReplaceCard,
     StateReason,
+    UnblockPin,
 )
+from issuer.cards.numbers import CHIP_SERVICE_CODES
 from issuer.cards.products import CardProduct, OpenProduct, ProductOpened, wrong_with
 from issuer.cards.states import FINAL_STATES, Mover, refusal
 
@@ -67,6 +71,8 @@ def decide(book: Book, state: State, request: PreparedCardRequest, now: datetime
             return _activate(book, state, request)
         case RenewCard():
             return _renew(book, state, request, now)
+        case UnblockPin():
+            return _unblock_pin(state, request)
         case MoveFulfilment():
             return _move(book, state, request, now)
         case OpenProduct():
@@ -250,6 +256,8 @@ def _renewed(card: Card) -> Card:
         expiry=card.renewal_expiry,
         sequence_number=card.renewal_sequence_number,
         last_atc=None,
+        script=None,
+        script_atc=None,
         renewal_expiry=None,
         renewal_sequence_number=None,
     )
@@ -275,6 +283,23 @@ def _renew(book: Book, state: State, request: RenewCard, now: datetime) -> Decis
     return Decision(
         events=(CardRenewalOrdered(subject=under_way), _ordered(book, card, number, now)),
         answer=_told_state(under_way),
+    )
+
+
+def _unblock_pin(state: State, request: UnblockPin) -> Decision:
+    card = _theirs(state, request.card_id, request.customer_id)
+    if card is None:
+        return _refused("card_unknown")
+    if card.state in FINAL_STATES:
+        return _refused("card_state_final")
+    if card.pvv is None:
+        return _refused("card_without_pin")
+    has_chip = card.service_code[:1] in CHIP_SERVICE_CODES
+    script = ChipScript.UNBLOCK_PIN if has_chip else None
+    unblocked = replace(card, pin_tries_left=PIN_TRIES, script=script, script_atc=None)
+    return Decision(
+        events=(PinUnblocked(subject=unblocked),),
+        answer=Answer("unblocked", facts={"card_id": str(card.id)}),
     )
 
 

@@ -62,6 +62,13 @@ class StateReason(StrEnum):
     USED = "used"
 
 
+class ChipScript(StrEnum):
+    """What the issuer has to tell a chip, when it next can."""
+
+    UNBLOCK_PIN = "unblock_pin"
+    """PIN UNBLOCK (EMV Book 3, 6.5.10): the chip gives its PIN tries back."""
+
+
 class CardForm(StrEnum):
     """Whether there is plastic."""
 
@@ -86,7 +93,8 @@ class Card:
     `expiry` (YYMM) is its last month. `pvki` and `pvv` are what the issuer keeps of the PIN; None for a card without
     one. `sequence_number` is the plastic's in use (EMV tag 5F34; DE 23 without its first digit), `last_atc` the highest
     transaction counter that this plastic's chip has shown (EMV tag 9F36), None before its first cryptogram. With
-    `renewal_expiry` and `renewal_sequence_number` the next plastic is under way.
+    `renewal_expiry` and `renewal_sequence_number` the next plastic is under way. `script` waits for the chip until it
+    has said that it obeyed; `script_atc` is the transaction in which it was sent last.
     """
 
     ALSO_BY: ClassVar[tuple[str, ...]] = ("card_token",)
@@ -116,6 +124,8 @@ class Card:
     renewal_sequence_number: str | None = None
     replaces: UUID | None = None
     replaced_by: UUID | None = None
+    script: ChipScript | None = None
+    script_atc: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +156,21 @@ class CardReplaced(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardTied(Event):
     """A merchant-locked card belongs to the first merchant that it was approved at."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PinUnblocked(Event):
+    """The cardholder may try the PIN again: with the issuer at once, with the chip once a script has reached it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChipScriptSent(Event):
+    """A script went with the answer to a transaction of the chip. Whether it arrived is told in the next one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChipScriptObeyed(Event):
+    """The chip has said that it did what the script ordered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -266,10 +291,23 @@ class RenewCard:
     reference: str
 
 
-CardRequest = (
-    IssueCard | OrderCard | ReplaceCard | ChangeCardState | ActivateCard | RenewCard | MoveFulfilment | OpenProduct
-)
-PreparedCardRequest = PersonalisedCard | ChangeCardState | ActivateCard | RenewCard | MoveFulfilment | OpenProduct
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnblockPin:
+    """Give the holder of a card the PIN tries back, who has proved to be its holder otherwise.
+
+    `customer_id`: the cardholder who asks, for a card of their own; None for the bank. Answered "unblocked", or
+    "refused": card_unknown, card_state_final, card_without_pin.
+    """
+
+    card_id: UUID
+    reference: str
+    customer_id: UUID | None = None
+
+
+MovingRequest = ChangeCardState | ActivateCard | RenewCard | UnblockPin | MoveFulfilment
+"""Of a card that is there already."""
+CardRequest = IssueCard | OrderCard | ReplaceCard | MovingRequest | OpenProduct
+PreparedCardRequest = PersonalisedCard | MovingRequest | OpenProduct
 
 # The card number is no part of a key: a key is a plain hash, and card numbers can be guessed.
 KEYS: Mapping[type, KeyRule] = {
@@ -279,6 +317,7 @@ KEYS: Mapping[type, KeyRule] = {
     ChangeCardState: KeyRule("card_state", ("card_id", "customer_id", "reference", "new_state"), ("reason",)),
     ActivateCard: KeyRule("card_activation", ("card_id", "customer_id", "reference"), ()),
     RenewCard: KeyRule("card_renewal", ("card_id", "reference"), ("expiry",)),
+    UnblockPin: KeyRule("card_pin_unblocking", ("card_id", "customer_id", "reference"), ()),
     MoveFulfilment: KeyRule("card_fulfilment", ("card_id", "sequence_number", "new_state", "reference"), ()),
     OpenProduct: KeyRule(
         "card_product",

@@ -13,6 +13,8 @@ _DISCRETIONARY = re.compile(r"([0-9])([0-9]{4})([0-9]{3})0*")
 
 SERVICE_CODE = "201"
 """ISO/IEC 7813: international, chip to be used where possible; normal authorization; no restrictions."""
+CHIP_SERVICE_CODES = frozenset("26")
+"""First digit of the service code of a card with a chip."""
 
 
 def card_number(account_range: str, sequence: int, length: int = 16) -> Pan:

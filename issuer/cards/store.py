@@ -45,6 +45,8 @@ cards = Table(
     Column("renewal_sequence_number", Text),
     Column("replaces", Uuid),
     Column("replaced_by", Uuid),
+    Column("script", Text),
+    Column("script_atc", Integer),
 )
 card_products = Table(
     "card_products",

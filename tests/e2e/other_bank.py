@@ -29,9 +29,10 @@ from iso8583.specs import default_ascii
 Fields = dict[str, str]
 
 ONLINE: dict[str, dict[str, Any]] = copy.deepcopy(default_ascii)
-"""ISO 8583:1987 in ASCII, bitmaps and PIN block in binary."""
+"""ISO 8583:1987 in ASCII; bitmaps, PIN block and what chips say in binary."""
 for _element in ("p", "1", "52"):
     ONLINE[_element] |= {"data_enc": "b", "max_len": 8}
+ONLINE["55"] |= {"data_enc": "b", "len_type": 3, "max_len": 255}
 
 CLEARING: dict[str, dict[str, Any]] = copy.deepcopy(ONLINE)
 """Its clearing records, after the shape of ISO 8583:1993: element, length of length, greatest length."""

@@ -95,13 +95,13 @@ class Terminal:
     # --- what a terminal says ---
 
     def purchase(self, card: Card, amount_minor: int, **changes: str) -> Fields:
-        """A new 0100 for a stripe that was read, without a PIN. `changes` are elements as `de35`."""
+        """A new 0100 for a stripe, the chip having not answered, without PIN. `changes` are elements as `de35`."""
         fields = self._begun("0100") | {
             "2": card.pan,
             "3": "000000",
             "4": f"{amount_minor:012d}",
             "14": card.expiry,
-            "22": "901",
+            "22": "801",
             "25": "00",
             "35": card.track2,
             "49": "840",

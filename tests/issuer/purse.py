@@ -53,7 +53,7 @@ REQUEST = AuthorizationRequest(
     expiry="2812",
     processing_code="000000",
     amount=Money(3_000, "USD"),
-    pos_entry_mode="051",
+    pos_entry_mode="801",
     pos_condition_code="00",
     network_reference="S00000000000001",
 )

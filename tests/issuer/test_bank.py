@@ -31,9 +31,10 @@ def test_a_stripe_a_pin_and_a_printed_value_are_verified_at_the_hsm(bank: Bank) 
         "cvv2": Secret(bank.cvv2(ada)),
     }
     assert bank.told(bank.request(ada, 1_000, **good)).code == "00"
-    chip = bank.request(ada, 1_000, track2=bank.stripe(ada, service_code="999"), pos_entry_mode="051")
+    copy = bank.stripe(ada, service_code="999")
+    chip = bank.request(ada, 1_000, track2=copy, pos_entry_mode="051", icc_data=bank.icc_data(ada, 1, 1_000))
     assert bank.told(chip).code == "00", "a chip's copy has the iCVV"
-    copied = bank.request(ada, 1_000, track2=bank.stripe(ada, service_code="999"), pos_entry_mode="901")
+    copied = bank.request(ada, 1_000, track2=copy)
     assert bank.told(copied).reasons == ("cvv_wrong",), "and makes no stripe"
     cvv2 = f"{(int(bank.cvv2(ada)) + 1) % 1000:03d}"
     assert bank.told(bank.request(ada, 1_000, cvv2=Secret(cvv2))).reasons == ("cvv2_wrong",)

@@ -58,7 +58,8 @@ def test_stripe_and_chip_carry_what_the_bank_verifies(bank: Bank, ada: Holder) -
     assert stripe.cvv != chip.cvv, "a chip's track is of no use on a stripe"
     assert bank.told(bank.request(ada, 100, track2=record.stripe)).code == "00"
     assert bank.told(bank.request(ada, 100, track2=record.track_2_equivalent)).reasons == ("cvv_wrong",)
-    by_chip = bank.request(ada, 100, track2=record.track_2_equivalent, pos_entry_mode="051")
+    chip_said = bank.icc_data(ada, 1, 100)
+    by_chip = bank.request(ada, 100, track2=record.track_2_equivalent, pos_entry_mode="051", icc_data=chip_said)
     assert bank.told(by_chip).code == "00"
 
 

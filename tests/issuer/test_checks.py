@@ -27,7 +27,7 @@ def answered(purse: Purse, request: AuthorizationRequest = REQUEST, **verdicts: 
 
 ALONE: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any], str, str]] = [
     # the card, the request, the verdicts -> DE 39 and reason, in order of precedence
-    ({}, {"processing_code": "300000"}, {}, "12", "transaction_type_unknown"),
+    ({}, {"processing_code": "300000", "pos_entry_mode": "012"}, {}, "12", "transaction_type_unknown"),
     ({}, {"amount": Money(0, "USD")}, {}, "13", "amount_not_positive"),
     ({}, {}, {"card_token": UNKNOWN_TOKEN}, "14", "card_unknown"),
     ({"state": CardState.CLOSED}, {}, {}, "14", "card_closed"),

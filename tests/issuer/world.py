@@ -34,6 +34,7 @@ from gateways.settlement_files import SettlementFiles
 from issuer.bank import ISSUER_PROOFS, issuer_jobs, issuer_stages, pin_zone
 from issuer.cards.model import IssueCard
 from issuer.cards.numbers import SERVICE_CODE, Track2, card_number
+from tests.issuer.chips import chip_tags, icc_data
 from tests.issuer.purse import PRESENTMENT, REQUEST, REVERSAL
 from tests.world import OPENED_AT, HandClock, open_institution_for_tests, processor_of
 
@@ -117,7 +118,7 @@ class Bank:
             stan=stan,
             transmitted_at=at,
             network_reference=network_reference(REQUEST.acquirer_id, REQUEST.terminal_id, stan, at),
-            pos_entry_mode="901",
+            pos_entry_mode="801",
         )
         return replace(made, **changes)
 
@@ -146,6 +147,10 @@ class Bank:
     def pin_block(self, holder: Holder, pin: str = PIN, key: bytes | None = None) -> Secret:
         block = encrypt_ecb(key or self.zone_key, encode_format_0(pin, holder.pan.clear))
         return Secret(block.hex().upper())
+
+    def icc_data(self, holder: Holder, counter: int, minor: int, **changes: Any) -> bytes:
+        """DE 55 of the holder's chip."""
+        return icc_data(chip_tags(self.institution.name, holder.pan, counter, minor, **changes))
 
     # --- files ---
 
