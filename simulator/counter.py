@@ -17,9 +17,6 @@ from api.clock import MachineClock
 from api.members import OUR_ACQUIRER
 from api.settings import Settings
 from api.system import MEMBERS
-from engine.acquirer import TERMINALS
-from engine.crypto.door.keys import pair_name
-from engine.crypto.keys import zone_key_of_test_world
 from engine.vocabulary.errors import BezantError
 from engine.vocabulary.identifiers import Pan
 from engine.vocabulary.money import Money
@@ -32,6 +29,7 @@ from simulator.chip.card import SoftCard
 from simulator.chip.state import Memory
 from simulator.entry_words import EntryWord
 from simulator.opening import require_test_world
+from simulator.pin_pad import pin_pad_of_test_world
 from simulator.plastic import Plastic
 from simulator.population import Kind, Shop
 from simulator.reading import Watch
@@ -134,10 +132,10 @@ def terminal(settings: Settings, terminal_id: str | None, entry: Entry, clock: M
     if (shops[chosen].kind is Kind.ONLINE) is not (entry is Entry.ONLINE):
         where = "a web shop: use --entry ecommerce" if entry is not Entry.ONLINE else "at a counter, not a web shop"
         raise BezantError(f"The terminal {chosen} is {where}.")
-    zone_key = zone_key_of_test_world(settings.master_key_bytes(), pair_name(OUR_ACQUIRER, TERMINALS))
     # A terminal counts its requests. This one lives for one of them, and so begins somewhere.
     begins = clock.now().microsecond % LARGEST_STAN
-    return Terminal(shops[chosen], chosen, acquirer_id=_ACQUIRER_ID, zone_key=zone_key, last_stan=begins)
+    pin_pad = pin_pad_of_test_world(settings.master_key_bytes(), OUR_ACQUIRER, chosen, counter=begins)
+    return Terminal(shops[chosen], chosen, acquirer_id=_ACQUIRER_ID, pin_pad=pin_pad, last_stan=begins)
 
 
 async def buy(

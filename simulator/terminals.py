@@ -17,9 +17,7 @@ from enum import StrEnum
 from hashlib import blake2b
 from typing import Final
 
-from engine.crypto import des
-from engine.crypto.pin_blocks import encode_format_0
-from engine.vocabulary.identifiers import Pan, Secret, network_reference
+from engine.vocabulary.identifiers import Secret, network_reference
 from engine.vocabulary.messages import (
     CASHBACK,
     PREAUTHORIZED,
@@ -39,6 +37,7 @@ from simulator.kernel.contactless import contactless
 from simulator.kernel.setup import CardRead, KernelSetup, Outcome, Sale, Word
 from simulator.kernel.setup import Conversation as KernelConversation
 from simulator.kernel.setup import End as KernelEnd
+from simulator.pin_pad import PinPad
 from simulator.plastic import Plastic
 from simulator.population import Shop
 from simulator.reading import Watch, read_card
@@ -184,7 +183,7 @@ class Order:
 
 
 class Terminal:
-    """One terminal of a shop, with its trace numbers. `zone_key` is the PIN pad's (16 bytes), `setup` its kernel's."""
+    """One terminal of a shop, with its trace numbers. `setup` is its kernel's."""
 
     def __init__(
         self,
@@ -192,7 +191,7 @@ class Terminal:
         terminal_id: str,
         *,
         acquirer_id: str,
-        zone_key: bytes,
+        pin_pad: PinPad,
         last_stan: int = 0,
         setup: KernelSetup | None = None,
     ) -> None:
@@ -200,20 +199,13 @@ class Terminal:
         self.setup = setup or KernelSetup()
         self.terminal_id = terminal_id
         self.acquirer_id = acquirer_id
-        self._zone_key = zone_key
+        self._pin_pad = pin_pad
         self._stan = last_stan
 
     def next_stan(self) -> str:
         """DE 11: counts, and wraps from 999999 to 000001."""
         self._stan = self._stan % LARGEST_STAN + 1
         return f"{self._stan:06d}"
-
-    def pin_block(self, pan: Pan, pin: str | None) -> Secret | None:
-        """DE 52: the PIN as typed, in format 0 under the PIN pad's key, 16 hexadecimal digits."""
-        if pin is None:
-            return None
-        clear = encode_format_0(pin, pan.clear)
-        return Secret(des.encrypt_ecb(self._zone_key, clear).hex().upper())
 
     def kernel(self, presented: Presented, order: Order) -> KernelConversation:
         """The kernel's part of this order, with the card that is presented.
@@ -238,6 +230,7 @@ class Terminal:
         entry, condition = presented.entry, order.condition
         online = entry is Entry.ONLINE
         pin = presented.pin if read is None else read.pin
+        pin_block, serial = (None, None) if pin is None else self._pin_pad.encrypt(plastic.pan, pin)
         stripe = plastic.track2 if entry in BY_STRIPE else None
         return AuthorizationRequest(
             acquirer_id=self.acquirer_id,
@@ -256,7 +249,8 @@ class Terminal:
             pos_entry_mode=entry.value,
             pos_condition_code="59" if online and condition == "00" else condition,
             track2=stripe if read is None else Secret(read.track2),
-            pin_block=self.pin_block(plastic.pan, pin),
+            pin_block=pin_block,
+            key_serial_number=serial,
             cvv2=Secret(plastic.cvv2) if online else None,
             card_sequence_number=None if read is None else read.sequence_number,
             icc_data=None if read is None else read.icc_data,
@@ -415,7 +409,7 @@ def _alone(terminal: Terminal, presented: Presented, order: Order, outcome: Outc
 def _forward(receipt: Receipt, at: datetime) -> Conversation:
     """Store and forward: the sale is told when its time has come, and kept until somebody says that they heard."""
     assert receipt.chip is not None, "the chip has approved"
-    request = replace(receipt.request, pin_block=None)
+    request = replace(receipt.request, pin_block=None, key_serial_number=None)
     if receipt.chip.card is not None:
         request = replace(request, icc_data=receipt.chip.card.icc_data)
     advice = OfflineSaleAdvice(sale=request, approval_code=f"Y1{request.stan[-4:]}")

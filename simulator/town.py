@@ -17,9 +17,6 @@ from api.members import NETWORK, OUR_ACQUIRER
 from api.roles import AcquirerHost, Host, Place
 from api.settings import Settings
 from api.system import MEMBERS, Seat, System
-from engine.acquirer import TERMINALS
-from engine.crypto.door import pair_name
-from engine.crypto.keys import zone_key_of_test_world
 from engine.database.institutions import Institution
 from engine.vocabulary.identifiers import Pan
 from gateways.iso8583.wires import Address, Wires
@@ -28,6 +25,7 @@ from simulator.chip.card import SoftCard
 from simulator.faults import FaultPlan
 from simulator.network.host import NetworkHost
 from simulator.outside import OutsideBanks
+from simulator.pin_pad import pin_pad_of_test_world
 from simulator.plastic import Plastic, personalise
 from simulator.population import ACCOUNT_RANGES, Population
 from simulator.terminal_lines import Observer, TerminalLine
@@ -152,7 +150,7 @@ class Town:
     async def _open_shops(self, faults: FaultPlan, observer: Observer) -> None:
         acquirer = self.hosts[OUR_ACQUIRER]
         assert isinstance(acquirer, AcquirerHost)
-        zone_key = zone_key_of_test_world(self.system.settings.master_key_bytes(), pair_name(OUR_ACQUIRER, TERMINALS))
+        master_key = self.system.settings.master_key_bytes()
         for shop in self.population.shops:
             self.lines[shop.merchant_id] = line = TerminalLine(
                 shop.name,
@@ -165,6 +163,7 @@ class Town:
             await line.open(*acquirer.pos.listener.address)
             self._closing.push_async_callback(line.close)
             for terminal_id in shop.terminals:
+                pin_pad = pin_pad_of_test_world(master_key, OUR_ACQUIRER, terminal_id)
                 self.terminals[terminal_id] = Terminal(
-                    shop, terminal_id, acquirer_id=_IDS[OUR_ACQUIRER], zone_key=zone_key
+                    shop, terminal_id, acquirer_id=_IDS[OUR_ACQUIRER], pin_pad=pin_pad
                 )

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from engine.authorization.answers import Asked
 from engine.authorization.model import Payment, id_of_payment
-from engine.crypto.door import PinTranslation
+from engine.crypto.door import Ksn, PinTranslation
 from engine.database.nouns import NounRows
 from engine.database.tables import metadata
 from engine.merchants.model import id_of_merchant, id_of_terminal
@@ -161,8 +161,8 @@ def pin_zone(*parties: str) -> str:
 
 
 class PinTranslator:
-    """The seal of this stage: PIN blocks leave the terminals' zone for the network's, after commit, and never touch
-    the disk.
+    """The seal of this stage: PIN blocks leave the terminals' zone, or the key of the device's transaction (DUKPT), for
+    the network's zone, after commit, and never touch the disk.
     """
 
     def __init__(self, from_zone: str, to_zone: str) -> None:
@@ -170,7 +170,7 @@ class PinTranslator:
         self._to_zone = to_zone
 
     def __call__(self, outside: Outside, messages: Sequence[Message]) -> Sequence[Message]:
-        """The messages with their PIN blocks under the network's key.
+        """The messages with their PIN blocks under the network's key, and without the device's serial number.
 
         A block that is no PIN block of its card goes on as it came: it is as unreadable to the issuer as to us, and
         the issuer answers for it.
@@ -181,14 +181,16 @@ class PinTranslator:
         translated = outside.hsm.translate_pin_blocks([self._asked(message.body) for message in with_pin])
         blocks = {id(message): block for message, block in zip(with_pin, translated, strict=True)}
         return [
-            message if (block := blocks.get(id(message))) is None else _with_pin_block(message, block)
-            for message in messages
+            _with_pin_block(message, blocks[id(message)]) if id(message) in blocks else message for message in messages
         ]
 
     def _asked(self, request: AuthorizationRequest) -> PinTranslation:
         assert request.pin_block is not None
-        return PinTranslation(bytes.fromhex(request.pin_block.clear), request.pan, self._from_zone, self._to_zone)
+        serial = request.key_serial_number
+        source = self._from_zone if serial is None else Ksn(serial)
+        return PinTranslation(bytes.fromhex(request.pin_block.clear), request.pan, source, self._to_zone)
 
 
-def _with_pin_block(message: Message, block: bytes) -> Message:
-    return replace(message, body=replace(message.body, pin_block=Secret(block.hex().upper())))
+def _with_pin_block(message: Message, block: bytes | None) -> Message:
+    pin_block = message.body.pin_block if block is None else Secret(block.hex().upper())
+    return replace(message, body=replace(message.body, pin_block=pin_block, key_serial_number=None))

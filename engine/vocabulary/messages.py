@@ -65,6 +65,9 @@ class AuthorizationRequest:
     """DE 35. In memory only."""
     pin_block: Secret | None = None
     """DE 52, hexadecimal. In memory only."""
+    key_serial_number: bytes | None = None
+    """Of the device that encrypted the PIN block, 10 bytes: DUKPT by triple DES (DE 53 from a terminal). None where the
+    block is under the key of a zone."""
     cvv2: Secret | None = None
     """DE 48 sub-element 92. In memory only."""
     card_sequence_number: str | None = None

@@ -20,6 +20,9 @@ from gateways.iso8583.composites import CARD_VERIFICATION_VALUE, LAYOUTS, split,
 _TRACK_2: Final = re.compile(r";?(?P<pan>[0-9]{12,19})[=D](?P<expiry>[0-9]{4})[0-9]*[?F]?")
 """ISO/IEC 7813: PAN, separator, expiry YYMM, then service code and discretionary digits."""
 
+KEY_SERIAL_NUMBER_BYTES: Final = 10
+"""DUKPT by triple DES (ANSI X9.24-1). By AES it has 12, but then the PIN block, of format 4, does not fit DE 52."""
+
 CASH_BACK: Final = "40"
 """Amount type of DE 54 (ISO 8583:1987, table of amount types)."""
 
@@ -134,6 +137,15 @@ class Reader:
         if int(digits) > self.amount().amount_minor:
             raise FormatError("DE 54", "is more cash back than the whole amount")
         return int(digits)
+
+    def key_serial_number(self) -> bytes | None:
+        """DE 53 from a terminal, 10 bytes; members of the network say something else there."""
+        value = None if self._acquirer_id is None else self.get("53")
+        if value is None:
+            return None
+        if len(value) != 2 * KEY_SERIAL_NUMBER_BYTES:
+            raise FormatError("DE 53", "is not a key serial number of 10 bytes")
+        return bytes.fromhex(value)
 
     def icc_data(self) -> bytes | None:
         """DE 55; the codec has seen to it that it is hexadecimal."""

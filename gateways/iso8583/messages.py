@@ -141,6 +141,8 @@ def _authorization_request(message: AuthorizationRequest) -> Fields:
         fields["35"] = message.track2.clear
     if message.pin_block is not None:
         fields["52"] = message.pin_block.clear
+    if message.key_serial_number is not None:
+        fields["53"] = message.key_serial_number.hex().upper()
     if message.cvv2 is not None:
         fields["48"] = join_private({CARD_VERIFICATION_VALUE: message.cvv2.clear})
     return fields
@@ -229,6 +231,7 @@ def _read_authorization_request(read: Reader) -> AuthorizationRequest:
         cashback_minor=read.cashback_minor(),
         track2=track2,
         pin_block=read.secret("52"),
+        key_serial_number=read.key_serial_number(),
         cvv2=read.cvv2(),
         card_sequence_number=read.get("23"),
         icc_data=read.icc_data(),

@@ -15,9 +15,6 @@ import pytest
 from api.clock import MachineClock
 from api.settings import Settings
 from api.system import OUR_ACQUIRER
-from engine.acquirer import TERMINALS
-from engine.crypto.door import pair_name
-from engine.crypto.keys import zone_key_of_test_world
 from engine.vocabulary import tlv
 from engine.vocabulary.money import Money
 from gateways.asking import Asker
@@ -28,6 +25,7 @@ from issuer.cards.model import UnblockPin
 from simulator.chip.card import SoftCard
 from simulator.counter import Exchange, Extras, buy
 from simulator.kernel.setup import ATTENDED, Capability, KernelSetup
+from simulator.pin_pad import pin_pad_of_test_world
 from simulator.plastic import Plastic, other_pin, personalise
 from simulator.terminals import PATIENCE, End, Entry, Presented, Receipt, Terminal
 from tests.e2e.world import World, findings
@@ -66,14 +64,17 @@ class Wallet:
     ) -> Receipt:
         """A purchase at the grocery; what was said is in `said`."""
         world, shop = self.world, self.world.opened.population.shops[0]
-        zone_key = zone_key_of_test_world(world.system.settings.master_key_bytes(), pair_name(OUR_ACQUIRER, TERMINALS))
+        number = next(_traces)
+        pin_pad = pin_pad_of_test_world(
+            world.system.settings.master_key_bytes(), OUR_ACQUIRER, shop.terminals[0], counter=number
+        )
         stripes = entry is Entry.STRIPE
         terminal = Terminal(
             replace(shop, reads_chips=not stripes),
             shop.terminals[0],
             acquirer_id="200001",
-            zone_key=zone_key,
-            last_stan=next(_traces),
+            pin_pad=pin_pad,
+            last_stan=number,
             setup=setup,
         )
         card = Presented(plastic=plastic or self.plastic, entry=entry, pin=pin, chip=self.chip)
@@ -206,6 +207,25 @@ def test_wrong_pins_are_55_to_the_limit_then_75_however_right(wallet: Wallet) ->
     assert [wallet.answer(Entry.CHIP, pin=wrong) for _ in range(4)] == ["55", "55", "55", "75"]
     assert wallet.answer(Entry.CHIP, pin=wallet.plastic.pin) == "75"
     assert (wallet.held, wallet.of_card("pin_tries_left"), wallet.of_card("last_atc")) == (0, 0, 5)
+
+
+def test_a_pin_has_a_key_of_its_own_and_a_block_under_another_serial_number_says_nothing(
+    wallet: Wallet, world: World
+) -> None:
+    assert wallet.answer(Entry.FALLBACK, pin=wallet.plastic.pin) == "00"
+    fields = wallet.said[0].request
+
+    def asked(number: int, serial: str) -> str:
+        again = fields | {"11": f"{910_000 + number}", "37": f"9100000{number:05d}", "53": serial}
+        reply = ask(world, again)
+        wallet.said = [Exchange(again, reply)]
+        return reply["39"]
+
+    assert asked(1, fields["53"]) == "00"
+    assert (asked(2, fields["53"][:-2] + "01"), wallet.reasons) == ("55", ["pin_unreadable"])
+    assert (asked(3, "FFFFFF0999" + fields["53"][10:]), wallet.reasons) == ("55", ["pin_unreadable"])
+    assert asked(4, fields["53"][:-2]) == "30", "nine bytes are no serial number"
+    assert wallet.of_card("pin_tries_left") == 3
 
 
 def test_a_cryptogram_of_another_is_82_a_used_one_59_and_what_is_no_tlv_30(wallet: Wallet, world: World) -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from engine.crypto import des
+from engine.crypto.door import KeyName, KeyUsage
+from engine.crypto.dukpt_tdes import Use, device_key
+from engine.crypto.keys import TEST_MASTER_KEY, key_of_test_world
+from engine.crypto.pin_blocks import decode_format_0
 from engine.vocabulary.identifiers import Pan
+from engine.vocabulary.messages import AuthorizationRequest
+from simulator.pin_pad import PinPad, pin_pad_of_test_world
 from simulator.plastic import Plastic
 from simulator.population import Kind, Shop
 from simulator.terminals import Entry, Presented, Terminal
 
-ZONE_KEY = bytes(range(16))
 PLASTIC = Plastic(pan=Pan("4000010000012348"), expiry="2809", pin="4711", pvv="1234", cvv="567", cvv2="890")
 SHOP = Shop(
     merchant_id="200001000000001",
@@ -24,5 +30,18 @@ SHOP = Shop(
 AT_THE_COUNTER = Presented(plastic=PLASTIC, entry=Entry.STRIPE, pin="4711")
 
 
+def pin_pad() -> PinPad:
+    """A pad that has not been used."""
+    return pin_pad_of_test_world(TEST_MASTER_KEY, "acquirer", "M001T001")
+
+
+def typed_pin(request: AuthorizationRequest) -> str:
+    """The PIN in a request, as the acquirer that loaded the pad would find it."""
+    assert request.pin_block is not None and request.key_serial_number is not None
+    base = key_of_test_world(TEST_MASTER_KEY, KeyName("acquirer", KeyUsage.DEVICE_BASE_TDES, 1))
+    key = device_key(base, request.key_serial_number, Use.PIN)
+    return decode_format_0(des.once_decrypt(key, bytes.fromhex(request.pin_block.clear)), request.pan.clear)
+
+
 def terminal(last_stan: int = 0) -> Terminal:
-    return Terminal(SHOP, "M001T001", acquirer_id="200001", zone_key=ZONE_KEY, last_stan=last_stan)
+    return Terminal(SHOP, "M001T001", acquirer_id="200001", pin_pad=pin_pad(), last_stan=last_stan)

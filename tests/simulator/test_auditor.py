@@ -31,7 +31,7 @@ from simulator.terminals import (
     reference_of,
     refund,
 )
-from tests.simulator.people import SHOP, ZONE_KEY
+from tests.simulator.people import SHOP, pin_pad
 
 NOON = datetime(2026, 2, 10, 12, tzinfo=UTC)
 PATIENCE = timedelta(seconds=45)
@@ -106,7 +106,7 @@ def planned(
     )  # fmt: skip
 
 
-TERMINAL = Terminal(SHOP, "M001T001", acquirer_id="200001", zone_key=ZONE_KEY)
+TERMINAL = Terminal(SHOP, "M001T001", acquirer_id="200001", pin_pad=pin_pad())
 
 
 def presented(payment: PlannedPayment, pin: str | None = None) -> Presented:
@@ -231,7 +231,7 @@ def test_an_abandoned_pump_holds_nothing_after_the_evening_and_a_hotel_does() ->
     ):
         payment = planned(ADA, 5_000, scenario, shop=shop)
         court = Court(payment)
-        terminal = Terminal(shop, "M001T001", acquirer_id="200001", zone_key=ZONE_KEY)
+        terminal = Terminal(shop, "M001T001", acquirer_id="200001", pin_pad=pin_pad())
         waiting = preauthorization(
             terminal, presented(payment), Money(5_000, "USD"), NOON, complete_at=None, final=None
         )  # fmt: skip

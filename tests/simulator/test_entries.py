@@ -8,8 +8,6 @@ from random import Random
 
 import pytest
 
-from engine.crypto import des
-from engine.crypto.pin_blocks import decode_format_0
 from engine.vocabulary import tlv
 from engine.vocabulary.emv import CryptogramVersion
 from engine.vocabulary.messages import AuthorizationRequest, OfflineSaleAdvice, ReversalAdvice
@@ -21,7 +19,7 @@ from simulator.chip.personalisation import ChipKeys
 from simulator.kernel.setup import ATTENDED, Capability, KernelSetup
 from simulator.plastic import ChipSecrets, Plastic
 from simulator.terminals import FORWARD_REPEATS, Conversation, End, Entry, Presented, Reply, Terminal, purchase
-from tests.simulator.people import PLASTIC, SHOP, ZONE_KEY
+from tests.simulator.people import PLASTIC, SHOP, pin_pad, typed_pin
 from tests.simulator.test_terminals import always, play
 
 NOON = datetime(2026, 2, 10, 12, tzinfo=UTC)
@@ -47,7 +45,7 @@ def terminal(**setup: object) -> Terminal:
         replace(SHOP, reads_chips=True),
         "M001T001",
         acquirer_id="200001",
-        zone_key=ZONE_KEY,
+        pin_pad=pin_pad(),
         setup=KernelSetup(**setup),  # type: ignore[arg-type]
     )
 
@@ -82,12 +80,11 @@ def test_each_entry_sends_its_elements_and_no_others(
     assert (fields["22"], fields.get("23"), fields["25"], fields.get("35")) == (mode, sequence, condition, track)
     assert ("48" in fields, "52" in fields, "55" in fields) == (has_cvv2, has_pin, has_chip)
     if has_pin:
-        block = des.decrypt_ecb(ZONE_KEY, bytes.fromhex(fields["52"]))
-        assert decode_format_0(block, CHIPPED.pan.clear) == "4711"
+        assert typed_pin(request) == "4711"
 
 
 def test_an_old_terminal_swipes_and_a_new_one_wants_the_chip() -> None:
-    old = Terminal(replace(SHOP, reads_chips=False), "M001T001", acquirer_id="200001", zone_key=ZONE_KEY)
+    old = Terminal(replace(SHOP, reads_chips=False), "M001T001", acquirer_id="200001", pin_pad=pin_pad())
     receipt, (request,) = play(purchase(old, presented(Entry.STRIPE), TEN, NOON), always(APPROVED))
     assert isinstance(request, AuthorizationRequest)
     assert (request.pos_entry_mode, receipt.end) == ("901", End.APPROVED)

@@ -7,8 +7,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from engine.crypto import des
-from engine.crypto.pin_blocks import decode_format_0
 from engine.vocabulary.messages import AuthorizationRequest, CompletionAdvice, ReversalAdvice
 from engine.vocabulary.money import Money
 from engine.vocabulary.responses import ResponseCode
@@ -31,7 +29,7 @@ from simulator.terminals import (
     reference_of,
     refund,
 )
-from tests.simulator.people import AT_THE_COUNTER, PLASTIC, ZONE_KEY, terminal
+from tests.simulator.people import AT_THE_COUNTER, PLASTIC, terminal, typed_pin
 
 NOON = datetime(2026, 2, 10, 12, tzinfo=UTC)
 APPROVED = Reply(ResponseCode.APPROVED, "ABC123")
@@ -65,7 +63,7 @@ def always(reply: Reply | None) -> Answering:
     return lambda request, number: reply
 
 
-def test_an_approved_purchase_is_one_request_with_the_track_and_the_pin_under_the_zone_key() -> None:
+def test_an_approved_purchase_is_one_request_with_the_track_and_the_pin_under_a_key_of_its_own() -> None:
     receipt, sent = play(purchase(terminal(), AT_THE_COUNTER, TEN, NOON), always(APPROVED))
     assert receipt.end is End.APPROVED and receipt.amount_minor == 1_000 and receipt.reply == APPROVED
     (request,) = sent
@@ -74,8 +72,7 @@ def test_an_approved_purchase_is_one_request_with_the_track_and_the_pin_under_th
     assert request.processing_code == "000000" and request.pos_condition_code == "00"
     assert request.track2 is not None and request.track2.clear == "4000010000012348=2809201112" + "34567"
     assert request.pin_block is not None and request.cvv2 is None
-    block = des.decrypt_ecb(ZONE_KEY, bytes.fromhex(request.pin_block.clear))
-    assert decode_format_0(block, PLASTIC.pan.clear) == "4711"
+    assert typed_pin(request) == "4711"
 
 
 def test_an_online_purchase_has_a_cvv2_and_neither_track_nor_pin() -> None:
