@@ -135,7 +135,7 @@ def test_any_bytes_are_frames_or_a_format_error(case: tuple[Framing, int, bytes,
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-@settings(max_examples=80_000, deadline=None, suppress_health_check=list(HealthCheck), derandomize=False, database=None)
+@settings(max_examples=40_000, deadline=None, suppress_health_check=list(HealthCheck), derandomize=False, database=None)
 @given(_streams())
 def test_any_bytes_are_frames_or_a_format_error_for_minutes(case: tuple[Framing, int, bytes, list[int]]) -> None:
     _read(case)
