@@ -45,6 +45,8 @@ for _element, _len_type, _max_len in (
 ECHOED = ("3", "4", "7", "11", "32", "33", "37", "41", "42", "49", "63", "70", "90")
 STATE_CODES = {"lost": "41", "stolen": "43", "blocked": "62", "expired": "54"}
 PIN_TRIES = 3
+CHIP_ENTRIES = ("05", "07")
+"""The first digits of DE 22 of a chip that was inserted or tapped."""
 INTERCHANGE = "9005"
 
 
@@ -57,6 +59,7 @@ class Card:
     state: str
     cvv: str
     cvv2: str
+    icvv: str | None
     pin: str
     account: str
     tries: int = PIN_TRIES
@@ -129,7 +132,9 @@ class Bank:
             return "14"
         if card.state in STATE_CODES:
             return STATE_CODES[card.state]
-        if "35" in message and message["35"] != f"{card.pan}={card.expiry}{message['35'][-11:-3]}{card.cvv}":
+        # A chip gives a copy of the stripe with a value of its own, so that nobody can write a stripe from it.
+        written = card.icvv if message["22"][:2] in CHIP_ENTRIES else card.cvv
+        if "35" in message and message["35"] != f"{card.pan}={card.expiry}{message['35'][-11:-3]}{written}":
             return "82"
         if "48" in message and message["48"] != f"9203{card.cvv2}":
             return "82"

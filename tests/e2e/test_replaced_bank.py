@@ -130,6 +130,7 @@ def _known(town: Town, population: Population, master_key: bytes) -> dict[str, A
                 "state": card.state.value,
                 "cvv": plastic.cvv,
                 "cvv2": plastic.cvv2,
+                "icvv": None if plastic.chip_secrets is None else plastic.chip_secrets.icvv,
                 "pin": plastic.pin,
                 "account": person.handle,
             }
