@@ -21,6 +21,7 @@ from engine.acquirer import TERMINALS
 from engine.crypto.des import encrypt_ecb
 from engine.crypto.door import KeyName, KeyUsage, pair_name
 from engine.crypto.door.keys import PAIR_USAGES
+from engine.crypto.dukpt_tdes import Use, device_key
 from engine.crypto.keys import TEST_MASTER_KEY, key_of_test_world, local_master_key, zone_key_of_test_world
 from engine.crypto.pin_blocks import encode_format_0
 from engine.vocabulary.messages import AuthorizationRequest
@@ -89,12 +90,14 @@ class Secrets:
                     yield "PIN block, as bytes", block.decode("latin-1")
 
     def _blocks(self, request: AuthorizationRequest) -> Iterator[bytes]:
-        """The block in the clear and under each zone's key: the one that was sent must be among them."""
-        assert request.pin_block is not None
+        """The block in the clear, under the key of its PIN pad and under each zone's: the one that was sent must be
+        among them."""
+        assert request.pin_block is not None and request.key_serial_number is not None
         sent = bytes.fromhex(request.pin_block.clear)
+        own_key = device_key(_PIN_PADS_BASE_KEY, request.key_serial_number, Use.PIN)
         for pin in self._pins(request.pan.clear):
             clear = encode_format_0(pin, request.pan.clear)
-            blocks = [encrypt_ecb(key, clear) for key in _ZONE_KEYS]
+            blocks = [encrypt_ecb(key, clear) for key in (own_key, *_ZONE_KEYS)]
             if sent in blocks:
                 yield from (clear, *blocks)
                 return
@@ -117,6 +120,7 @@ def _keys() -> Iterator[bytes]:
                 yield key_of_test_world(TEST_MASTER_KEY, KeyName(owner, usage, 1))
 
 
+_PIN_PADS_BASE_KEY = key_of_test_world(TEST_MASTER_KEY, KeyName(OUR_ACQUIRER, KeyUsage.DEVICE_BASE_TDES, 1))
 _ZONE_KEYS = [
     zone_key_of_test_world(TEST_MASTER_KEY, pair_name(one, other))
     for one, other in (

@@ -64,8 +64,9 @@ def _attempts(request: AuthorizationRequest, hsm: SoftwareHsm) -> Iterator[Calla
             request.acquirer_id, request.terminal_id, request.stan, request.transmitted_at
         ),
     )
-    fields = to_fields(named)
-    for specification in (TERMINAL, SIMNET):
+    # The PIN pad's serial number stays between terminal and acquirer.
+    between_members = to_fields(replace(named, key_serial_number=None))
+    for specification, fields in ((TERMINAL, to_fields(named)), (SIMNET, between_members)):
         frame = encode(fields, specification)
         for cut in (5, 20, len(frame) // 2, len(frame) - 1):
             yield lambda frame=frame, cut=cut, said=specification: decode(frame[:cut], said)  # type: ignore[misc]

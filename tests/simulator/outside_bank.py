@@ -16,6 +16,7 @@ from iso8583.specs import default_ascii
 SPECIFICATION = copy.deepcopy(default_ascii)
 for _field in ("p", "1", "52", "64", "96", "128"):
     SPECIFICATION[_field] |= {"data_enc": "b", "max_len": 8}
+SPECIFICATION["55"] |= {"data_enc": "b", "len_type": 3, "max_len": 255}
 
 ECHOED = ("3", "4", "7", "11", "32", "33", "37", "41", "42", "49", "63", "70", "90")
 
