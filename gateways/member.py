@@ -94,7 +94,7 @@ class MemberEnd:
         message = from_fields(fields, now=self._clock.now())
         match message:
             case AuthorizationRequest() | ReversalAdvice():
-                serve_request(self._door, message, fields, session.send, session.in_flight)
+                serve_request(self._door, message, fields, session.send)
             case AuthorizationResponse() | ReversalResponse():
                 try:
                     self._door.submit(message)

@@ -19,7 +19,7 @@ from engine.vocabulary.messages import (
 )
 from engine.vocabulary.responses import ResponseCode
 from gateways.iso8583.codec import Fields, decode, encode
-from gateways.iso8583.hosting import InFlight, serve_request
+from gateways.iso8583.hosting import serve_request
 from gateways.iso8583.links import Link
 from gateways.iso8583.listening import Listener
 from gateways.iso8583.messages import from_fields
@@ -68,7 +68,6 @@ class _Terminal:
         self._door = door
         self._acquirer_id = acquirer_id
         self._clock = clock
-        self._in_flight = InFlight(clock)
 
     def on_frame(self, frame: bytes) -> None:
         """Called by the link."""
@@ -79,7 +78,7 @@ class _Terminal:
                 case AuthorizationRequest() | ReversalAdvice() | CompletionAdvice() | OfflineSaleAdvice():
                     if request.acquirer_id != self._acquirer_id:
                         raise FormatError("DE 32", "is another acquirer")
-                    serve_request(self._door, request, fields, self._send, self._in_flight)
+                    serve_request(self._door, request, fields, self._send)
                 case NetworkManagementRequest():
                     self._send(reply_to(fields, ResponseCode.APPROVED))
                 case _:

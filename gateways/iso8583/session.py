@@ -26,7 +26,6 @@ from engine.vocabulary.messages import NetworkManagementRequest
 from engine.vocabulary.responses import ResponseCode
 from gateways.iso8583.alarms import Alarm
 from gateways.iso8583.codec import Fields, decode, encode
-from gateways.iso8583.hosting import InFlight
 from gateways.iso8583.key_exchange import KEY_CHANGES, KeyExchange
 from gateways.iso8583.links import Link
 from gateways.iso8583.matching import MANAGEMENT_KEY, PendingReplies
@@ -77,7 +76,6 @@ class Session:
         self.member_id = member_id
         self.peer_id = peer_id
         self.signed_on = False
-        self.in_flight = InFlight(clock)
         self._specification = specification
         self._on_message = on_message
         self._clock = clock

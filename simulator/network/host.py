@@ -106,7 +106,7 @@ class NetworkHost:
             case AuthorizationRequest() | ReversalAdvice():
                 if message.acquirer_id != session.member_id:
                     raise FormatError("DE 32", "is not the member that this link speaks for")
-                serve_request(self._door, message, fields, session.send, session.in_flight)
+                serve_request(self._door, message, fields, session.send)
             case AuthorizationResponse() | ReversalResponse():
                 heard = partial(self._heard, FromIssuer(member_id=session.member_id, response=message))
                 self._meet_fate(session.member_id, message, fields, heard)

@@ -1,4 +1,4 @@
-"""Copies of a request in flight, and a thousand requests at once with answers out of order."""
+"""A thousand requests at once with answers out of order, and a door that is full."""
 
 from __future__ import annotations
 
@@ -11,31 +11,15 @@ from uuid import UUID, uuid4
 from engine.vocabulary.decision import Answer
 from engine.vocabulary.errors import BezantError
 from gateways.iso8583.codec import Fields, decode, encode
-from gateways.iso8583.hosting import COPY_WITHIN, InFlight
 from gateways.iso8583.links import Link
 from gateways.iso8583.matching import TERMINAL_KEY, PendingReplies
 from gateways.iso8583.messages import to_fields
 from gateways.iso8583.specifications import TERMINAL
 from gateways.pos import PosHost
 from tests.gateways.iso8583.samples import MESSAGES
-from tests.gateways.iso8583.world import ManualClock, World, play
+from tests.gateways.iso8583.world import World, play
 
 REQUEST: Fields = to_fields(MESSAGES["0100"])
-
-
-def test_a_copy_is_one_until_the_answer_and_for_a_while() -> None:
-    clock = ManualClock()
-    in_flight = InFlight(clock)
-    assert not in_flight.is_copy(REQUEST)
-    assert in_flight.is_copy(REQUEST)
-    assert in_flight.is_copy(REQUEST | {"t": "0101"}), "a repeat is a copy as well"
-    assert not in_flight.is_copy(REQUEST | {"11": "000777"}), "another trace number is another request"
-    assert not in_flight.is_copy(REQUEST | {"4": "000000009999"}), "other contents must be seen and refused"
-    in_flight.answered(REQUEST)
-    assert not in_flight.is_copy(REQUEST)
-    clock.move_to(clock.now() + COPY_WITHIN)
-    assert not in_flight.is_copy(REQUEST), "who waited so long may be owed another process's answer"
-    assert in_flight.copies == 2
 
 
 class HeldDoor:
@@ -97,27 +81,6 @@ async def _open(world: World, door: Any) -> tuple[PosHost, Counter]:
     counter = Counter(world)
     await world.dial(host.listener, counter.met)
     return host, counter
-
-
-def test_a_request_doubled_in_flight_gets_one_answer() -> None:
-    async def story(world: World) -> None:
-        door = HeldDoor()
-        host, counter = await _open(world, door)
-        for _ in range(3):
-            counter.send(REQUEST)
-        await world.idle()
-        assert len(door.waiting) == 1
-        door.waiting[0][1](Answer("05"))
-        await world.idle()
-        assert [reply["t"] for reply in counter.replies] == ["0110"]
-        # Asked again after its answer, it is asked of the books, which know their answer.
-        counter.send(REQUEST)
-        await world.idle()
-        assert len(door.waiting) == 2
-        counter.link.close()
-        await host.close()
-
-    assert play(story) == []
 
 
 def test_a_request_that_a_full_door_refused_may_be_asked_again() -> None:

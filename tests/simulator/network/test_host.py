@@ -324,7 +324,7 @@ def test_a_silent_issuer_is_answered_for_and_reversed_and_its_late_answer_ignore
     assert tell(story) == []
 
 
-def test_a_request_doubled_in_flight_is_forwarded_and_answered_once_and_a_later_copy_answered_alike(
+def test_a_doubled_request_is_forwarded_once_and_each_copy_answered_alike(
     tell: Callable[[Story], list[BaseException]],
 ) -> None:
     async def story(scene: Scene) -> None:
@@ -334,7 +334,7 @@ def test_a_request_doubled_in_flight_is_forwarded_and_answered_once_and_a_later_
         scene.acquirer.say(REQUEST)
         await scene.network.settle()
         assert len(scene.bank.heard) == 1
-        assert len(set(scene.acquirer.heard)) == 1 and len(scene.acquirer.heard) == 2
+        assert len(set(scene.acquirer.heard)) == 1 and len(scene.acquirer.heard) == 3
 
     assert tell(story) == []
 
