@@ -16,6 +16,7 @@ from threading import Event, Thread
 from typing import Any
 
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from api.audit import audit
 from api.clock import WorldClock
@@ -25,6 +26,7 @@ from api.system import MEMBERS, OUR_ACQUIRER, Seat, System
 from engine.acquirer import TERMINALS
 from engine.crypto.door import pair_name
 from engine.crypto.keys import zone_key_of_test_world
+from engine.database.connections import POOL_OVERFLOW, POOL_SIZE, is_transient
 from engine.database.institutions import move_clock_offset, read_clock_offset
 from simulator.chance import Chance
 from simulator.opening import open_books
@@ -193,8 +195,16 @@ class World:
 
     def rows(self, institution: str, query: str, **parameters: Any) -> list[Any]:
         """What a query finds in an institution's schema."""
-        with self.system.database.institution(institution).connect() as connection:
-            return list(connection.execute(text(query), parameters).all())
+        engine = self.system.database.institution(institution)
+        for _ in range(POOL_SIZE + POOL_OVERFLOW):
+            try:
+                with engine.connect() as connection:
+                    return list(connection.execute(text(query), parameters).all())
+            except DBAPIError as problem:
+                # One that died with the server lies in the pool until somebody takes it: hosts try again, too.
+                if not is_transient(problem):
+                    raise
+        raise AssertionError(f"{institution} cannot be read")
 
     def value(self, institution: str, query: str, **parameters: Any) -> Any:
         """The one value that a query finds."""
