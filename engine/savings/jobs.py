@@ -6,23 +6,21 @@ A night that was missed is made up for: each business date has a run of its own,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from functools import partial
 from threading import Event as Pause
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Connection
-
 from engine.database.connections import is_duplicate, is_transient
 from engine.ledger.book import Book
 from engine.runtime.batch import UNAVAILABLE
 from engine.runtime.jobs import Job, JobContext, Step
 from engine.savings.model import BookAccrual, CorrectInterest
-from engine.savings.overnight import Night, accrue_day, post_day
+from engine.savings.overnight import Night, accrue_day, began, post_day
 from engine.savings.products import DAY
-from engine.savings.store import read_assets, read_furthest_behind, read_late, read_purchases, read_rounding
+from engine.savings.store import read_assets, read_furthest_behind, read_late, read_marks, read_purchases
 from engine.vocabulary.errors import BezantError
 
 T = TypeVar("T")
@@ -30,7 +28,7 @@ T = TypeVar("T")
 ATTEMPTS = 6
 FIRST_WAIT_S = 1
 PAGE = 1_000
-"""Accounts that are corrected in one go: bounds the memory."""
+"""Purchases rounded up, or accounts corrected, in one go: bounds the memory."""
 
 
 def savings_jobs() -> tuple[Job, ...]:
@@ -47,32 +45,34 @@ def savings_jobs() -> tuple[Job, ...]:
 
 
 def _round_up(context: JobContext) -> int:
+    """What clearing has posted since the business date began, whatever day it counts from: a file that came after last
+    night's run is found by this one's. What both have seen is one request.
+    """
+    book = Book(context.institution.name, context.institution.time_zone)
+    with context.engine.connect() as connection:
+        marks = read_marks(connection, began(book, context.business_date))
     rounded = 0
-    for page in _pages(context, read_rounding):
-        with context.engine.connect() as connection:
-            purchases = read_purchases(connection, page, context.business_date)
-        rounded += _done(context, purchases, "rounded up")
+    for chain, sequence in marks:
+        after = (sequence, -1)
+        while True:
+            with context.engine.connect() as connection:
+                purchases, after = read_purchases(connection, chain, after, PAGE)
+            if not purchases:
+                break
+            rounded += _done(context, purchases, "rounded up")
     return rounded
 
 
 def _correct(context: JobContext) -> int:
     corrected = 0
-    for page in _pages(context, read_late):
-        requests = [CorrectInterest(savings_id=one, business_date=context.business_date) for one in page]
-        corrected += _done(context, requests, "corrected")
-    return corrected
-
-
-def _pages(
-    context: JobContext, read: Callable[[Connection, UUID | None, int], Sequence[UUID]]
-) -> Iterator[Sequence[UUID]]:
     after: UUID | None = None
     while True:
         with context.engine.connect() as connection:
-            page = read(connection, after, PAGE)
+            page = read_late(connection, after, PAGE)
         if not page:
-            return
-        yield page
+            return corrected
+        requests = [CorrectInterest(savings_id=one, business_date=context.business_date) for one in page]
+        corrected += _done(context, requests, "corrected")
         after = page[-1]
 
 

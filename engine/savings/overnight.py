@@ -32,7 +32,7 @@ from engine.savings.products import (
     in_force,
     segments,
 )
-from engine.savings.store import read_offered, read_rates
+from engine.savings.store import read_marks, read_offered, read_rates
 from engine.vocabulary.money import BPS
 
 USUAL, PROMOTED, NOTHING = 0, 1, 2
@@ -48,8 +48,6 @@ _ROOM = text("set local work_mem = '64MB'")
 _ABOUT = text("select greatest(reltuples, 0)::bigint from pg_class where oid = to_regclass('savings_accounts')")
 """How many accounts there are, as the planner thinks: enough for a progress bar, and for nothing."""
 _UPTO = text("select id from savings_accounts where id > :after order by id offset :most limit 1")
-# Entries of later days that have been recorded already: every one of them came after this day was over.
-_MARKS = text("select chain, min(sequence) as sequence from batches where recorded_at >= :since group by chain")
 
 # Each level names what the next uses: computed once for an account, and `offset 0` keeps the planner from undoing that.
 _ACCRUE = f"""
@@ -209,6 +207,11 @@ def post_day(night: Night) -> int:
     return done
 
 
+def began(book: Book, day: date) -> datetime:
+    """The instant at which a business date begins: midnight in the bank's time zone."""
+    return datetime.combine(day, time(), ZoneInfo(book.time_zone)).astimezone(UTC)
+
+
 def anniversary_days(day: date) -> list[int]:
     """Month and day (as 100 x month + day) of openings whose anniversary is the day after `day`."""
     following = day + DAY
@@ -230,9 +233,9 @@ def _covering(lines: Sequence[Segment]) -> tuple[tuple[int | None, Segment], ...
 
 
 def _marks(connection: Connection, night: Night) -> dict[str, Any]:
-    midnight = datetime.combine(night.day + DAY, time(), ZoneInfo(night.book.time_zone)).astimezone(UTC)
-    found = connection.execute(_MARKS, {"since": midnight}).all()
-    return {"mark_chains": [row.chain for row in found], "mark_sequences": [row.sequence for row in found]}
+    """Where entries of later days begin that have been recorded already: every one of them came after this day."""
+    found = read_marks(connection, began(night.book, night.day + DAY))
+    return {"mark_chains": [chain for chain, _ in found], "mark_sequences": [sequence for _, sequence in found]}
 
 
 def _terms(night: Night) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy import (
@@ -148,16 +148,18 @@ _PAGE = text(
 )
 _BEHIND = text("select min(accrued_through) from savings_accounts where closed_on is null")
 _OFFERED = text("select id from savings_products order by id")
-_PURCHASES = text(
-    "select e.subject_id as item_id, c.id as customer_id, c.account_id as wallet_id,"
-    " sum(e.amount_minor)::bigint as amount_minor from customers c"
-    " join entries e on e.debit = c.account_id and e.kind = 'purchase' and e.effective_on = :day"
-    " where c.id = any(:customers) and e.subject_id is not null"
-    " group by e.subject_id, c.id, c.account_id order by e.subject_id"
+_MARKS = text(
+    "select chain, min(sequence) as sequence from batches where recorded_at >= :since group by chain order by chain"
 )
-_ROUNDING = text(
-    "select distinct customer_id from savings_accounts where round_up_minor > 0 and closed_on is null"
-    " and (cast(:after as uuid) is null or customer_id > :after) order by customer_id limit :most"
+# By the primary keys of accounts and customers: an account's owner is the customer.
+_PURCHASES = text(
+    "select e.sequence, e.position, e.subject_id as item_id, c.id as customer_id, c.account_id as wallet_id,"
+    " e.amount_minor from entries e join accounts a on a.id = e.debit join customers c on c.id = a.owner_id"
+    " where e.chain = :chain and (e.sequence, e.position) > (:sequence, :position) and e.kind = 'purchase'"
+    " and e.subject_id is not null and c.account_id = e.debit and exists ("
+    "  select from savings_accounts s"
+    "  where s.customer_id = c.id and s.round_up_minor > 0 and s.closed_on is null"
+    " ) order by e.sequence, e.position limit :most"
 )
 _ASSETS = text("select distinct asset from savings_accounts order by asset")
 _EARNED = text("select coalesce(sum(earned_micro), 0)::bigint from savings_accounts where asset = :asset")
@@ -297,18 +299,28 @@ def read_late(connection: Connection, after: UUID | None, most: int) -> list[UUI
     return list(connection.execute(_LATE, {"after": after, "most": most}).scalars())
 
 
-def read_rounding(connection: Connection, after: UUID | None, most: int) -> list[UUID]:
-    """The next customers in id order whose card purchases are rounded up."""
-    return list(connection.execute(_ROUNDING, {"after": after, "most": most}).scalars())
+def read_marks(connection: Connection, since: datetime) -> list[tuple[int, int]]:
+    """Where each chain (by number) stood at an instant: the sequence of its first batch recorded then or later."""
+    return [(row.chain, row.sequence) for row in connection.execute(_MARKS, {"since": since})]
 
 
-def read_purchases(connection: Connection, customer_ids: Sequence[UUID], day: date) -> list[RoundUp]:
-    """The card purchases that these customers' wallets paid for on a business date, each to be rounded up.
+def read_purchases(
+    connection: Connection, chain: int, after: tuple[int, int], most: int
+) -> tuple[list[RoundUp], tuple[int, int]]:
+    """The next card purchases in a chain, beyond a place (sequence, position), of those who round up, and the place of
+    the last.
 
-    They are the ledger's entries: savings know nothing of cards.
+    They are the ledger's entries, as clearing has posted them: savings know nothing of cards.
     """
-    rows = connection.execute(_PURCHASES, {"customers": list(customer_ids), "day": day})
-    return [RoundUp(**row._mapping) for row in rows]
+    place = {"chain": chain, "sequence": after[0], "position": after[1], "most": most}
+    rows = connection.execute(_PURCHASES, place).all()
+    found = [
+        RoundUp(
+            item_id=row.item_id, customer_id=row.customer_id, wallet_id=row.wallet_id, amount_minor=row.amount_minor
+        )
+        for row in rows
+    ]
+    return found, (rows[-1].sequence, rows[-1].position) if rows else after
 
 
 def read_assets(connection: Connection) -> list[str]:
