@@ -103,6 +103,8 @@ def year(
     seed: Annotated[int, typer.Option(help="The same seed plays the same year.")] = 7,
 ) -> None:
     """Play a year of savings, and prove that what was posted is the interest that was defined."""
+    import asyncio
+
     from rich.console import Console
 
     from api.logs import set_up_logs
@@ -116,12 +118,13 @@ def year(
     set_up_logs("warning", settings.log_format)
     console = Console(highlight=False, soft_wrap=True)
     with fresh_system(settings, "bezant_year") as system:
-        played = play_year(system, customers=customers, seed=seed, tell=console.print)
+        played = asyncio.run(play_year(system, customers=customers, seed=seed, tell=console.print))
     console.print(
         f"{played.accounts} savings accounts of {played.customers} customers, {played.closed} closed;"
-        f" {played.nights} runs of jobs."
+        f" {played.purchases} card purchases; {played.nights} runs of the banks' jobs."
     )
     for what, minor in (
+        ("rounded up", played.rounded_up_minor),
         ("interest posted", played.posted_minor),
         ("interest in the tax reports", played.reported_minor),
         ("tax withheld", played.withheld_minor),
@@ -135,4 +138,6 @@ def year(
         console.print(finding, markup=False)
     if played.findings:
         raise BezantError(f"The books of the year are not proven: {len(played.findings)} findings.")
-    console.print("Books proven: every account has the interest that its movements and rates define.")
+    console.print(
+        f"Books proven: {played.proofs} proofs; every account has the interest that its movements and rates define."
+    )

@@ -14,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from api.doors import AskingCustomer, Doors, IdempotencyKey, OurDoors
 from api.errors import INVALID, RESPONSES, ApiError, refused, unless_taken
 from engine.ledger import store as ledger
+from engine.ledger.book import Book
 from engine.savings.interest import advertised_yield
 from engine.savings.model import (
     LONGEST_NAME,
@@ -285,7 +286,8 @@ async def _done(
 
 
 def _today(ours: Doors) -> date:
-    return ours.clock.now().date()
+    bank = ours.bank.outside.institution
+    return Book(bank.name, bank.time_zone).business_date(ours.clock.now())
 
 
 def _own(ours: Doors, asking: UUID, savings_id: UUID) -> SavingsAccount:

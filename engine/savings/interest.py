@@ -85,10 +85,11 @@ def advertised_yield(
     product: SavingsProduct, versions: tuple[RateVersion, ...], principal_minor: int, on: date
 ) -> Decimal:
     """The APY to be shown for a deposit made on a day and left alone: over its term, or 365 days without one, at the
-    rates that are known (12 CFR 1030 appendix A part I).
+    rates that are known (12 CFR 1030 appendix A part I). What is paid stays in the account, untaxed.
     """
+    untaxed = replace(product, withholding_bps=0)
     matures = matures_on(product, on)
     days = 365 if matures is None else (matures - on).days
     through = on + timedelta(days=days - 1)
-    end = course(product, versions, on, {on: principal_minor}, through, ends_there=True).accrued
+    end = course(untaxed, versions, on, {on: principal_minor}, through, ends_there=True).accrued
     return annual_percentage_yield(Decimal(principal_minor), Decimal(end.earned_micro).scaleb(-6), days)

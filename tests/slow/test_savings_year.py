@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from api.settings import Settings
@@ -13,10 +15,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 def test_a_year_of_two_hundred_customers_in_two_time_zones() -> None:
     with fresh_system(Settings(), "bezant_year") as system:
-        year = play_year(system, customers=200, seed=7, tell=lambda _line: None)
+        year = asyncio.run(play_year(system, customers=200, seed=7, tell=lambda _line: None))
     assert not year.findings
     assert (year.customers, year.accounts) == (200, 200)
     assert year.closed > 5
+    assert year.purchases > 1_000 and year.rounded_up_minor > 10_000
     assert year.posted_minor == year.reported_minor > 0
     assert year.withheld_minor > 0 and year.charged_minor > 0
     assert len(year.yields) > 100
