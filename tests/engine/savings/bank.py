@@ -25,7 +25,8 @@ from engine.savings.model import MoveSavings, OpenProduct, OpenSavings, SavingsA
 from engine.savings.store import read_account, read_histories, read_products, read_rates
 from engine.vocabulary.decision import Answer
 from engine.wallet import wallet_jobs, wallet_stages
-from tests.engine.people import accounts_stage, codes, customer_id
+from issuer.bank import issuer_stages
+from tests.engine.people import codes, customer_id
 from tests.world import HandClock, open_institution_for_tests, processor_of
 
 DAY = timedelta(days=1)
@@ -40,7 +41,7 @@ class Bank:
         self.zone = ZoneInfo(time_zone)
         self.book = Book(name, time_zone)
         self.clock = HandClock(self.at(opened_on))
-        stages = (accounts_stage(self.book), *wallet_stages(self.institution))
+        stages = (*issuer_stages(self.institution), *wallet_stages(self.institution))
         self.processor = processor_of(database, self.institution, stages, self.clock)
         self.folder = folder
         self.opened_at = self.clock.now()

@@ -13,7 +13,6 @@ from uuid import UUID
 import pytest
 
 from engine.accounts.model import ChangeCustomerState, CustomerState, OpenCustomer
-from engine.accounts.store import read_by_handle
 from engine.database.connections import Database
 from engine.ledger.chart import INTEREST_ACCRUED, INTEREST_EXPENSE, OVERDRAFT_INTEREST, TAX_WITHHELD
 from engine.savings.model import (
@@ -22,8 +21,6 @@ from engine.savings.model import (
     CloseSavings,
     OpenProduct,
     OpenSavings,
-    PlanSavings,
-    RoundUp,
     SetRates,
 )
 from engine.savings.products import Frequency
@@ -210,30 +207,6 @@ def test_movements_count_from_days_that_the_account_has_seen(bank: Bank) -> None
     assert bank.move(saved, 1, START - DAY) == "date_malformed"
     assert bank.move(saved, 1, START + DAY) == "date_malformed"
     assert bank.move(saved, 0) == "amount_malformed"
-
-
-def test_a_goal_is_set_and_purchases_are_rounded_up_into_the_account(bank: Bank) -> None:
-    saved = bank.save("@ada", "saver", 100)
-    ada = bank.customer("@ada")
-    plan = PlanSavings(
-        reference="1", customer_id=ada, savings_id=saved, goal_name="Boat", goal_minor=900_000, round_up_minor=100
-    )
-    wallet = _wallet(bank, "@ada")
-    purchase = RoundUp(item_id=ada, customer_id=ada, wallet_id=wallet, amount_minor=1_234)
-    assert bank.refused(replace(purchase, item_id=saved)) == "no_round_ups"
-    assert bank.refused(replace(plan, reference="2", goal_minor=None)) == "amount_malformed"
-    assert bank.refused(replace(plan, reference="3", goal_name="\n")) == "name_malformed"
-    assert bank.refused(plan) == "planned"
-    assert bank.refused(purchase) == "rounded up"
-    assert bank.refused(purchase) == "rounded up", "the same item again is the same request"
-    assert bank.balance(saved) == 166
-    assert bank.refused(replace(purchase, item_id=wallet, amount_minor=1_200)) == "nothing"
-
-
-def _wallet(bank: Bank, handle: str) -> Any:
-    with bank.processor.engine.connect() as connection:
-        (customer,) = read_by_handle(connection, [handle])
-    return customer.account_id
 
 
 def test_a_customer_is_closed_once_every_savings_account_is(bank: Bank) -> None:
