@@ -7,20 +7,21 @@ from collections.abc import Iterator
 from sqlalchemy import Connection, text
 
 from engine.ledger.audit import Figure, Proof, figures
-from engine.ledger.chart import CUSTOMER_HELD, NETWORK_PAYABLE
-from issuer.authorization.decide import HOLD, HOLD_RELEASED
+from engine.ledger.chart import CUSTOMER_HELD, NETWORK_PAYABLE, SINGLE_MESSAGES
+from engine.vocabulary.messages import CREDITS
+from issuer.authorization.holds import HOLD, HOLD_RELEASED
 from issuer.authorization.model import AuthorizationState
 from issuer.clearing.decide import INTERCHANGE, POSTED
 from issuer.clearing.model import BreakKind
 
 _HELD = text(
     "select a.id, a.owner_id, a.balance_minor, coalesce(h.held, 0) as held from accounts a left join ("
-    " select held_id, sum(held_left_minor) as held from authorizations where state = :approved group by held_id"
+    " select held_id, sum(held_left_minor) as held from authorizations where state = any(:live) group by held_id"
     ") h on h.held_id = a.id where a.code = :code and a.balance_minor <> coalesce(h.held, 0) order by a.id"
 )
 _DEAD = text(
     "select id, network_reference, state, held_left_minor from authorizations"
-    " where held_left_minor < 0 or (held_left_minor > 0 and state <> :approved) order by id"
+    " where held_left_minor < 0 or (held_left_minor > 0 and not (state = any(:live))) order by id"
 )
 _ORPHANS = text(
     "select e.chain, e.sequence, e.position, e.subject_id, e.amount_minor from entries e"
@@ -79,12 +80,12 @@ _FIGURES = text(
     " union all select 'closing of statement ' || statement_id, closing_minor, null from statements order by 1"
 )
 
-_APPROVED = {"approved": AuthorizationState.APPROVED.value}
+_LIVE = {"live": [AuthorizationState.APPROVED.value, AuthorizationState.PENDING.value]}
 _HOLD_KINDS = {"kinds": [HOLD, HOLD_RELEASED], "hold": HOLD}
 
 
 def _holds(connection: Connection) -> Iterator[str]:
-    for row in connection.execute(_DEAD, _APPROVED):
+    for row in connection.execute(_DEAD, _LIVE):
         yield (
             f"orphan hold: authorization {row.id} ({row.network_reference}) is {row.state}"
             f" and still holds {row.held_left_minor}"
@@ -97,7 +98,7 @@ def _holds(connection: Connection) -> Iterator[str]:
             f"authorization {row.id} ({row.network_reference}) says it holds {row.held_left_minor},"
             f" its entries hold {row.held}"
         )
-    for row in connection.execute(_HELD, _APPROVED | {"code": CUSTOMER_HELD}):
+    for row in connection.execute(_HELD, _LIVE | {"code": CUSTOMER_HELD}):
         yield (
             f"orphan hold: account {row.id} of customer {row.owner_id} holds {row.balance_minor},"
             f" its live authorizations {row.held}"
@@ -136,8 +137,28 @@ def issuer_figures(connection: Connection) -> list[Figure]:
     return figures(connection, _FIGURES)
 
 
+_SINGLE = text(
+    "with waiting as (select asset, sum(case when transaction_type = any(:credits) then -amount_minor else amount_minor"
+    " end) as waits from authorizations where state = :posted group by asset),"
+    " own as (select id, asset, balance_minor from accounts where code = :code)"
+    " select coalesce(o.asset, w.asset) as asset, coalesce(o.balance_minor, 0) as balance,"
+    " coalesce(w.waits, 0) as waits"
+    " from own o full join waiting w on w.asset = o.asset where coalesce(o.balance_minor, 0) <> coalesce(w.waits, 0)"
+    " order by 1"
+)
+
+
+def _single(connection: Connection) -> Iterator[str]:
+    known = {"posted": AuthorizationState.POSTED.value, "credits": sorted(CREDITS), "code": SINGLE_MESSAGES}
+    for row in connection.execute(_SINGLE, known):
+        yield (
+            f"single messages to be cleared in {row.asset}: balance {row.balance}, those that wait come to {row.waits}"
+        )
+
+
 ISSUER_PROOFS = (
     Proof("each hold belongs to a live authorization", _holds),
+    Proof("single messages wait for their clearing", _single),
     Proof("each presented item is posted once", _items),
     Proof("network payable is items less what was settled", _payable),
     Proof("settlement agrees with report and items", _settled),

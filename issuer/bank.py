@@ -26,9 +26,12 @@ from engine.vocabulary.settlement import BankStatement, SettlementReport
 from issuer.audit import ISSUER_PROOFS, issuer_figures
 from issuer.authorization import decide as authorization_rules
 from issuer.authorization import issuer_answer, verification
+from issuer.authorization import setting as setting_rules
 from issuer.authorization import store as authorization_store
+from issuer.authorization.hooks import HOOK_KEYS, Hook
+from issuer.authorization.model import ENDPOINT_TIMEOUT, ReleaseExpiredHold
 from issuer.authorization.model import KEYS as AUTHORIZATION_KEYS
-from issuer.authorization.model import ReleaseExpiredHold
+from issuer.authorization.setting import SETTING_KEYS
 from issuer.cards import decide as card_rules
 from issuer.cards import personalisation
 from issuer.cards import store as card_store
@@ -49,8 +52,9 @@ def pin_zone(institution: str, network: str = NETWORK) -> str:
     return "/".join(sorted((institution, network)))
 
 
-def issuer_stages(institution: Institution, network: str = NETWORK) -> tuple[Stage, ...]:
-    """The stages of an issuing bank that is a member of `network`, in the order in which their rows are locked."""
+def issuer_stages(institution: Institution, network: str = NETWORK, hook: Hook | None = None) -> tuple[Stage, ...]:
+    """The stages of an issuing bank that is a member of `network`, in the order in which their rows are locked. `hook`
+    is the operator's endpoint that is asked about each approval, None for none."""
     book = Book(institution.name, institution.time_zone)
     return (
         Stage(
@@ -69,11 +73,25 @@ def issuer_stages(institution: Institution, network: str = NETWORK) -> tuple[Sta
             nouns=(card_store.card_rows, card_store.product_rows, card_store.fulfilment_rows),
         ),
         Stage(
+            name="controls",
+            keys=SETTING_KEYS,
+            prepare=authorization_store.prepare_setting,
+            load=authorization_store.load_setting,
+            decide=partial(setting_rules.decide, book),
+            nouns=(
+                authorization_store.controls_rows,
+                authorization_store.activity_rows,
+                authorization_store.risk_rule_rows,
+                authorization_store.address_rows,
+            ),
+        ),
+        Stage(
             name="authorization",
-            keys=AUTHORIZATION_KEYS,
+            keys={**AUTHORIZATION_KEYS, **HOOK_KEYS},
+            timers=(ENDPOINT_TIMEOUT,),
             prepare=partial(verification.prepare, pin_zone(institution.name, network)),
             load=partial(authorization_store.load, book),
-            decide=partial(authorization_rules.decide, book),
+            decide=partial(authorization_rules.decide, book, hook),
             nouns=(authorization_store.authorization_rows,),
             seal_answers=issuer_answer.seal_answers,
         ),

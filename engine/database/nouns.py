@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar, get_origin, get_type_hints
 from sqlalchemy import Connection, Table
 
 from engine.database.bulk import Rows, by_column, fields_of
-from engine.database.pipeline import Parcel
+from engine.database.pipeline import Parcel, Sent
 
 T = TypeVar("T")
 
@@ -65,6 +65,10 @@ class NounRows(Generic[T]):
     def read(self, connection: Connection, ids: Sequence[Any], by: str = "id") -> list[T]:
         """The nouns whose `by` is among `ids`, unlocked, in id order."""
         return self._selected(connection, ids, by, locking=False)
+
+    def sent(self, connection: Connection, ids: Sequence[Any]) -> Sent:
+        """As `lock`, within `pipelined`: what gives the rows that `nouns` takes, once the pipeline has ended."""
+        return self._rows.select(connection, list(ids), columns=self.names, locking=True)
 
     def nouns(self, rows: Iterable[Sequence[Any]]) -> list[T]:
         """The nouns of rows whose columns are the noun's fields, in their order."""

@@ -41,6 +41,7 @@ CUSTOMER_AVAILABLE = 2100
 CUSTOMER_HELD = 2101
 SAVINGS = 2110
 NETWORK_PAYABLE = 2200
+SINGLE_MESSAGES = 2210
 INTEREST_ACCRUED = 2300
 TAX_WITHHELD = 2310
 MERCHANT_PAYABLE = 2400
@@ -67,6 +68,7 @@ CHART: dict[int, ChartLine] = {
         ChartLine(CUSTOMER_HELD, "customer held", Side.CREDIT, 0),
         ChartLine(SAVINGS, "savings", Side.CREDIT, 0),
         ChartLine(NETWORK_PAYABLE, "network payable", Side.CREDIT),
+        ChartLine(SINGLE_MESSAGES, "single messages to be cleared", Side.CREDIT),
         ChartLine(INTEREST_ACCRUED, "interest accrued", Side.CREDIT),
         ChartLine(TAX_WITHHELD, "tax withheld", Side.CREDIT),
         ChartLine(MERCHANT_PAYABLE, "merchant payable", Side.CREDIT),

@@ -37,6 +37,8 @@ _SENT = ("acquirer_id", "terminal_id", "stan", "transmitted_at")
 KEYS: Mapping[type, KeyRule] = {
     messages.AuthorizationRequest: KeyRule("authorization", _SENT, ("pan", "amount", "processing_code", "merchant_id")),
     messages.AuthorizationResponse: KeyRule("authorization_response", _SENT, ("response_code",)),
+    messages.AuthorizationAdvice: KeyRule("authorization_advice", (*_SENT, "reason"), ("pan", "request.amount")),
+    messages.AuthorizationAdviceResponse: KeyRule("authorization_advice_response", _SENT, ()),
     messages.ReversalAdvice: KeyRule("reversal", (*_SENT, "original.stan"), ("pan", "replacement_amount")),
     messages.ReversalResponse: KeyRule("reversal_response", (*_SENT, "original.stan"), ()),
     messages.OfflineSaleAdvice: KeyRule("offline_sale", _SENT, ("pan", "sale.amount", "sale.processing_code")),

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from enum import StrEnum
 
 from engine.vocabulary.identifiers import Pan, Secret
 from engine.vocabulary.money import Money
@@ -20,16 +21,44 @@ PURCHASE = "00"
 CASH = "01"
 CASHBACK = "09"
 """A purchase with money from the till on top: DE 4 is both, DE 54 says how much is cash."""
+ACCOUNT_FUNDING = "10"
+"""Money pulled from the card into an account: a wallet is topped up."""
+QUASI_CASH = "11"
+"""Chips, crypto, money orders: what is as good as cash."""
 REFUND = "20"
-"""First two digits of DE 3, the transaction type."""
+ORIGINAL_CREDIT = "26"
+"""Money pushed to the card that answers no purchase: winnings, a transfer."""
+BALANCE_INQUIRY = "30"
+"""First two digits of DE 3, the transaction type (from 10 on as the networks use what the standard leaves to them)."""
+
+CREDITS = frozenset({REFUND, ORIGINAL_CREDIT})
+"""Transaction types that move money to the cardholder."""
+DEBITS = frozenset({PURCHASE, CASH, CASHBACK, ACCOUNT_FUNDING, QUASI_CASH})
+"""Those that move money from the cardholder."""
+CASH_LIKE = frozenset({CASH, QUASI_CASH, ACCOUNT_FUNDING})
+"""Those that leave the cardholder with money, not goods."""
+
+MAIL_OR_TELEPHONE = "08"
+RECURRING = "02"
+"""DE 25 of an order by mail or telephone, and of one that its cardholder's standing consent covers."""
 
 PREAUTHORIZED = "06"
 """DE 25 of a pre-authorization: approved now, captured by a later completion, perhaps for another amount."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OriginalData:
+    """DE 90: which request a reversal or completion is about, or an increment adds to."""
+
+    message_type: str
+    stan: str
+    transmitted_at: datetime
+    acquirer_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizationRequest:
-    """0100, repeat 0101. May money of this card be promised?"""
+    """0100, repeat 0101. May money of this card be promised? 0200, repeat 0201: may it be taken?"""
 
     acquirer_id: str
     """DE 32, the acquirer's member id."""
@@ -76,12 +105,33 @@ class AuthorizationRequest:
     """DE 55: what the chip and the terminal's kernel say, in BER-TLV (EMV Book 4, annex A)."""
     network_reference: str | None = None
     """DE 63, given by the network; absent before it."""
+    is_financial: bool = False
+    """0200, repeat 0201: the same question, and the answer moves the money at once (single message)."""
+    original: OriginalData | None = None
+    """DE 90: the pre-authorization that this request adds to (an incremental authorization)."""
+    takes_partial: bool = False
+    """DE 48 sub-element 61: the terminal can go on with less than it asked for (DE 39 = 10)."""
+    is_merchant_initiated: bool = False
+    """DE 48 sub-element 22: the merchant asks, on the strength of credentials that it has stored."""
+    address: Secret | None = None
+    """DE 48 sub-element 82: what the cardholder gave as billing address, postcode (9, filled with blanks) and digits
+    of the street line. Personal, so in memory only."""
     is_repeat: bool = False
 
     @property
     def transaction_type(self) -> str:
-        """First two digits of DE 3: PURCHASE, CASH, CASHBACK, REFUND."""
+        """First two digits of DE 3."""
         return self.processing_code[:2]
+
+    @property
+    def message_type(self) -> str:
+        """The MTI without the repeat."""
+        return "0200" if self.is_financial else "0100"
+
+    @property
+    def country(self) -> str:
+        """The last two characters of DE 43: ISO 3166-1 alpha-2, where it says one."""
+        return self.merchant_name[-2:]
 
     @property
     def is_preauthorization(self) -> bool:
@@ -91,7 +141,7 @@ class AuthorizationRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizationResponse:
-    """0110. The issuer's answer (or the network's, for a silent one), on its way back."""
+    """0110, 0210. The issuer's answer (or the network's, for a silent one), on its way back."""
 
     acquirer_id: str
     terminal_id: str
@@ -107,16 +157,103 @@ class AuthorizationResponse:
     icc_data: bytes | None = None
     """DE 55: issuer authentication data (tag 91) and scripts (71, 72) for the chip, in BER-TLV."""
     network_reference: str | None = None
+    is_financial: bool = False
+    """0210."""
+    ledger_minor: int | None = None
+    available_minor: int | None = None
+    """DE 54: the account's balances in the currency of DE 49, amount types 01 and 02."""
+    address_verdict: str | None = None
+    """DE 48 sub-element 83: Y both parts match, Z the postcode, A the street, N neither, U nothing is known."""
+    cvv2_verdict: str | None = None
+    """DE 48 sub-element 87: M match, N no match."""
+
+    @property
+    def facts(self) -> dict[str, str | int]:
+        """What a hop that passes the response on tells beside DE 38, 39 and 63, by the names of its fields: the amount
+        where it is less than asked for, balances, verdicts, and `icc_data` in hexadecimal."""
+        less = self.response_code in (ResponseCode.PARTIAL_APPROVAL, ResponseCode.PURCHASE_ONLY_APPROVED)
+        told = {
+            "amount_minor": self.amount.amount_minor if less else None,
+            "icc_data": None if self.icc_data is None else self.icc_data.hex().upper(),
+            "ledger_minor": self.ledger_minor,
+            "available_minor": self.available_minor,
+            "address_verdict": self.address_verdict,
+            "cvv2_verdict": self.cvv2_verdict,
+        }
+        return {name: value for name, value in told.items() if value is not None}
+
+
+class AdviceReason(StrEnum):
+    """DE 60 of an 0120: why the issuer is told and not asked. The network's own codes."""
+
+    FINAL_AMOUNT = "200"
+    """The acquirer's: what a pre-authorization of unknown amount (fuel) has come to."""
+    ISSUER_SILENT = "400"
+    ISSUER_SIGNED_OFF = "401"
+    """The network's: it has answered in the issuer's place (stand-in)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OriginalData:
-    """DE 90: which request a reversal or completion is about."""
+class AuthorizationAdvice:
+    """0120, repeat 0121: what has been decided already, or what an approved request has come to. Cannot be refused.
 
-    message_type: str
+    `request` is the request as it was (its trace is this message's), with the final amount for FINAL_AMOUNT, whose
+    `request.original` names the pre-authorization. `response_code` and `approval_code` are what was answered.
+    """
+
+    request: AuthorizationRequest
+    reason: AdviceReason
+    response_code: ResponseCode
+    approval_code: str | None = None
+    is_repeat: bool = False
+
+    @property
+    def acquirer_id(self) -> str:
+        """Of the request, as all of these."""
+        return self.request.acquirer_id
+
+    @property
+    def terminal_id(self) -> str:
+        """DE 41."""
+        return self.request.terminal_id
+
+    @property
+    def stan(self) -> str:
+        """DE 11."""
+        return self.request.stan
+
+    @property
+    def transmitted_at(self) -> datetime:
+        """DE 7."""
+        return self.request.transmitted_at
+
+    @property
+    def rrn(self) -> str:
+        """DE 37."""
+        return self.request.rrn
+
+    @property
+    def pan(self) -> Pan:
+        """DE 2."""
+        return self.request.pan
+
+    @property
+    def network_reference(self) -> str | None:
+        """DE 63."""
+        return self.request.network_reference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthorizationAdviceResponse:
+    """0130: the advice was heard."""
+
+    acquirer_id: str
+    terminal_id: str
     stan: str
     transmitted_at: datetime
-    acquirer_id: str
+    rrn: str
+    response_code: ResponseCode
+    network_reference: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,15 +60,28 @@ LAYOUTS: Final[Mapping[tuple[str, int], Layout]] = {
 }
 """The layout of an element, by its number and its whole length (DE 22 has two; DE 54 repeats)."""
 
+STORED_CREDENTIAL: Final = "22"
+PARTIAL_APPROVAL_SUPPORT: Final = "61"
+ADDRESS: Final = "82"
+ADDRESS_VERDICT: Final = "83"
+CVV2_VERDICT: Final = "87"
 CARD_VERIFICATION_VALUE: Final = "92"
-"""Sub-element of DE 48 that carries the CVV2 of a card that is not present. Simnet's own."""
+"""Sub-elements of DE 48: who asks with stored credentials (C or M), whether the terminal takes less than it asked for
+(1), the billing address and the CVV2 that a cardholder gave, and the issuer's word on these two. Simnet's own."""
 
 SIMNET_DIGITS: Final = (2, 2)
 """Digits of number and of length in DE 48."""
 
 TPDU_DIGITS: Final = 10
 
-PRIVATE_NAMES: Final[Mapping[str, str]] = {CARD_VERIFICATION_VALUE: "Card verification value 2"}
+PRIVATE_NAMES: Final[Mapping[str, str]] = {
+    STORED_CREDENTIAL: "Stored credential, who asks",
+    PARTIAL_APPROVAL_SUPPORT: "Partial approval supported",
+    ADDRESS: "Billing address",
+    ADDRESS_VERDICT: "Address verification result",
+    CVV2_VERDICT: "Card verification value 2 result",
+    CARD_VERIFICATION_VALUE: "Card verification value 2",
+}
 
 
 def split(element: str, value: str, row: Mapping[str, Any] | None = None) -> tuple[tuple[str, str], ...]:

@@ -21,7 +21,7 @@ from engine.vocabulary.emv_tags import EMV_TAGS, SENSITIVE_TAGS
 from engine.vocabulary.errors import FormatError
 from engine.vocabulary.identifiers import mask_pan
 from gateways.iso8583.codec import Fields, decode
-from gateways.iso8583.composites import CARD_VERIFICATION_VALUE, PRIVATE_NAMES, split, split_tagged
+from gateways.iso8583.composites import ADDRESS, CARD_VERIFICATION_VALUE, PRIVATE_NAMES, split, split_tagged
 from gateways.iso8583.specifications import DIALECTS, Specification
 
 MESSAGE_CLASSES: Final = {
@@ -179,7 +179,7 @@ def _private(key: str, name: str, value: str, digits: tuple[int, int], masked: b
         return [Line(key, name, _hidden(value) if masked else value)]
     lines = [Line(key, name, f"{len(parts)} sub-element{'' if len(parts) == 1 else 's'}")]
     for number, content in parts.items():
-        hide = masked and number == CARD_VERIFICATION_VALUE
+        hide = masked and number in (ADDRESS, CARD_VERIFICATION_VALUE)
         shown = "***" if hide else _shown("48", content, masked)
         lines.append(Line(f"{key}.{number}", PRIVATE_NAMES.get(number, "Private"), shown))
     return lines

@@ -11,11 +11,11 @@ from typing import Final
 
 from engine.vocabulary.errors import FormatError
 from engine.vocabulary.identifiers import Pan, Secret
-from engine.vocabulary.messages import OriginalData
+from engine.vocabulary.messages import AdviceReason, OriginalData
 from engine.vocabulary.money import ASSET_BY_NUMERIC, Money
 from engine.vocabulary.responses import ResponseCode
 from gateways.iso8583.codec import Fields, element_name
-from gateways.iso8583.composites import CARD_VERIFICATION_VALUE, LAYOUTS, split, split_private
+from gateways.iso8583.composites import LAYOUTS, split, split_private
 
 _TRACK_2: Final = re.compile(r";?(?P<pan>[0-9]{12,19})[=D](?P<expiry>[0-9]{4})[0-9]*[?F]?")
 """ISO/IEC 7813: PAN, separator, expiry YYMM, then service code and discretionary digits."""
@@ -23,9 +23,15 @@ _TRACK_2: Final = re.compile(r";?(?P<pan>[0-9]{12,19})[=D](?P<expiry>[0-9]{4})[0
 KEY_SERIAL_NUMBER_BYTES: Final = 10
 """DUKPT by triple DES (ANSI X9.24-1). By AES it has 12, but then the PIN block, of format 4, does not fit DE 52."""
 
+LEDGER_BALANCE: Final = "01"
+AVAILABLE_BALANCE: Final = "02"
 CASH_BACK: Final = "40"
-"""Amount type of DE 54 (ISO 8583:1987, table of amount types)."""
+"""Amount types of DE 54 (ISO 8583:1987, table of amount types)."""
 
+MERCHANT: Final = "M"
+"""DE 48 sub-element 22: the merchant asks, not the cardholder."""
+
+_ADVICE_REASONS: Final = {reason.value: reason for reason in AdviceReason}
 _RESPONSE_CODES: Final = {code.value: code for code in ResponseCode}
 
 
@@ -122,21 +128,31 @@ class Reader:
 
     def cashback_minor(self) -> int:
         """The cash back among the additional amounts (DE 54); 0 if there is none. At most the amount itself."""
-        if self.get("54") is None:
+        cash = self._additional(CASH_BACK)
+        if cash is None:
             return 0
+        if cash > self.amount().amount_minor:
+            raise FormatError("DE 54", "is more cash back than the whole amount")
+        return cash
+
+    def balance(self, amount_type: str) -> int | None:
+        """A balance among the additional amounts (DE 54), negative where it is a debit; None if it is not there."""
+        return self._additional(amount_type, signed=True)
+
+    def _additional(self, amount_type: str, *, signed: bool = False) -> int | None:
+        if self.get("54") is None:
+            return None
         parts = [value for _, value in split("54", self._fields["54"])]
         if not parts:
             raise FormatError("DE 54", "is not a row of additional amounts of 20 characters each")
         amounts = [parts[start : start + 5] for start in range(0, len(parts), 5)]
-        cash = [one for one in amounts if one[1] == CASH_BACK]
-        if not cash:
-            return 0
-        _, _, currency, _, digits = cash[0]
+        found = [one for one in amounts if one[1] == amount_type]
+        if not found:
+            return None
+        _, _, currency, side, digits = found[0]
         if not digits.isdecimal() or currency != self.need("49"):
-            raise FormatError("DE 54", "is not cash back in the transaction's currency")
-        if int(digits) > self.amount().amount_minor:
-            raise FormatError("DE 54", "is more cash back than the whole amount")
-        return int(digits)
+            raise FormatError("DE 54", "is not an amount in the transaction's currency")
+        return -int(digits) if signed and side == "D" else int(digits)
 
     def key_serial_number(self) -> bytes | None:
         """DE 53 from a terminal, 10 bytes; members of the network say something else there."""
@@ -152,10 +168,21 @@ class Reader:
         value = self.get("55")
         return None if value is None else bytes.fromhex(value)
 
-    def cvv2(self) -> Secret | None:
-        """DE 48, sub-element 92."""
-        value = split_private(self._fields.get("48", "")).get(CARD_VERIFICATION_VALUE)
+    def private(self, number: str) -> str | None:
+        """A sub-element of DE 48."""
+        return split_private(self._fields["48"]).get(number) if "48" in self._fields else None
+
+    def private_secret(self, number: str) -> Secret | None:
+        """A sub-element of DE 48 that is never shown."""
+        value = self.private(number)
         return None if value is None else Secret(value)
+
+    def advice_reason(self) -> AdviceReason:
+        """DE 60 of an 0120."""
+        reason = _ADVICE_REASONS.get(self.need("60"))
+        if reason is None:
+            raise FormatError("DE 60", "is not a reason of this network for an advice")
+        return reason
 
     def response_code(self) -> ResponseCode:
         """DE 39 of an answer. A code that we do not know declines, as the standard has it: what does not approve

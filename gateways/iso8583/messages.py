@@ -11,12 +11,14 @@ missing or wrong raises `FormatError` naming it; the gateway answers DE 39 = 30.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Final
 
 from engine.vocabulary.errors import FormatError
 from engine.vocabulary.messages import (
+    AuthorizationAdvice,
+    AuthorizationAdviceResponse,
     AuthorizationRequest,
     AuthorizationResponse,
     CompletionAdvice,
@@ -29,12 +31,22 @@ from engine.vocabulary.messages import (
 )
 from engine.vocabulary.money import ASSETS, Money
 from gateways.iso8583.codec import Fields
-from gateways.iso8583.composites import CARD_VERIFICATION_VALUE, join_private
-from gateways.iso8583.elements import CASH_BACK, Reader
+from gateways.iso8583.composites import (
+    ADDRESS,
+    ADDRESS_VERDICT,
+    CARD_VERIFICATION_VALUE,
+    CVV2_VERDICT,
+    PARTIAL_APPROVAL_SUPPORT,
+    STORED_CREDENTIAL,
+    join_private,
+)
+from gateways.iso8583.elements import AVAILABLE_BALANCE, CASH_BACK, LEDGER_BALANCE, MERCHANT, Reader
 
 OnlineMessage = (
     AuthorizationRequest
     | AuthorizationResponse
+    | AuthorizationAdvice
+    | AuthorizationAdviceResponse
     | ReversalAdvice
     | ReversalResponse
     | CompletionAdvice
@@ -57,12 +69,24 @@ def to_fields(message: OnlineMessage) -> Fields:
             return _authorization_request(message)
         case AuthorizationResponse():
             return {
-                "t": "0110",
+                "t": "0210" if message.is_financial else "0110",
                 **_answered(message),
                 **_amount(message.amount),
                 **_given("38", message.approval_code),
+                **_private({ADDRESS_VERDICT: message.address_verdict, CVV2_VERDICT: message.cvv2_verdict}),
+                **_balances(message),
                 **_icc_data(message.icc_data),
             }
+        case AuthorizationAdvice():
+            return {
+                **_authorization_request(message.request),
+                "t": "0121" if message.is_repeat else "0120",
+                **_given("38", message.approval_code),
+                "39": message.response_code.value,
+                "60": message.reason.value,
+            }
+        case AuthorizationAdviceResponse():
+            return {"t": "0130", **_answered(message)}
         case ReversalAdvice():
             return _reversal(message)
         case ReversalResponse():
@@ -119,7 +143,7 @@ def transmission(instant: datetime) -> str:
 
 def _authorization_request(message: AuthorizationRequest) -> Fields:
     fields = {
-        "t": "0101" if message.is_repeat else "0100",
+        "t": message.message_type[:3] + ("1" if message.is_repeat else "0"),
         **_sent(message),
         "2": message.pan.clear,
         "3": message.processing_code,
@@ -135,17 +159,23 @@ def _authorization_request(message: AuthorizationRequest) -> Fields:
         **_given("63", message.network_reference),
     }
     if message.cashback_minor:
-        cash = Money(message.cashback_minor, message.amount.asset)
-        fields["54"] = f"00{CASH_BACK}{ASSETS[cash.asset].numeric}D{_digits(cash)}"
+        fields["54"] = _additional(CASH_BACK, message.cashback_minor, message.amount.asset)
     if message.track2 is not None:
         fields["35"] = message.track2.clear
     if message.pin_block is not None:
         fields["52"] = message.pin_block.clear
     if message.key_serial_number is not None:
         fields["53"] = message.key_serial_number.hex().upper()
-    if message.cvv2 is not None:
-        fields["48"] = join_private({CARD_VERIFICATION_VALUE: message.cvv2.clear})
-    return fields
+    if message.original is not None:
+        fields["90"] = _original(message.original)
+    return fields | _private(
+        {
+            STORED_CREDENTIAL: MERCHANT if message.is_merchant_initiated else None,
+            PARTIAL_APPROVAL_SUPPORT: "1" if message.takes_partial else None,
+            ADDRESS: None if message.address is None else message.address.clear,
+            CARD_VERIFICATION_VALUE: None if message.cvv2 is None else message.cvv2.clear,
+        }
+    )
 
 
 def _reversal(message: ReversalAdvice) -> Fields:
@@ -167,8 +197,27 @@ def _reversal(message: ReversalAdvice) -> Fields:
     return fields
 
 
+def _private(parts: Mapping[str, str | None]) -> Fields:
+    """DE 48 of those sub-elements that say something."""
+    said = {number: value for number, value in parts.items() if value}
+    return {"48": join_private(said)} if said else {}
+
+
+def _balances(message: AuthorizationResponse) -> Fields:
+    asset = message.amount.asset
+    told = ((LEDGER_BALANCE, message.ledger_minor), (AVAILABLE_BALANCE, message.available_minor))
+    amounts = "".join(_additional(kind, minor, asset) for kind, minor in told if minor is not None)
+    return {"54": amounts} if amounts else {}
+
+
+def _additional(kind: str, minor: int, asset: str) -> str:
+    """One amount of DE 54, of the default account."""
+    return f"00{kind}{ASSETS[asset].numeric}{'D' if minor < 0 or kind == CASH_BACK else 'C'}{abs(minor):012d}"
+
+
 def _sent(
     message: AuthorizationRequest
+    | AuthorizationAdviceResponse
     | ReversalAdvice
     | CompletionAdvice
     | ReversalResponse
@@ -184,7 +233,9 @@ def _sent(
     }
 
 
-def _answered(message: AuthorizationResponse | ReversalResponse | CompletionResponse) -> Fields:
+def _answered(
+    message: AuthorizationResponse | AuthorizationAdviceResponse | ReversalResponse | CompletionResponse,
+) -> Fields:
     reference = None if isinstance(message, CompletionResponse) else message.network_reference
     return {**_sent(message), "39": message.response_code.value, **_given("63", reference)}
 
@@ -232,11 +283,16 @@ def _read_authorization_request(read: Reader) -> AuthorizationRequest:
         track2=track2,
         pin_block=read.secret("52"),
         key_serial_number=read.key_serial_number(),
-        cvv2=read.cvv2(),
+        cvv2=read.private_secret(CARD_VERIFICATION_VALUE),
         card_sequence_number=read.get("23"),
         icc_data=read.icc_data(),
         network_reference=read.get("63"),
-        is_repeat=read.message_type == "0101",
+        is_financial=read.message_type[1] == "2" and read.message_type[2] == "0",
+        original=None if read.get("90") is None else read.original(),
+        takes_partial=read.private(PARTIAL_APPROVAL_SUPPORT) == "1",
+        is_merchant_initiated=read.private(STORED_CREDENTIAL) == MERCHANT,
+        address=read.private_secret(ADDRESS),
+        is_repeat=read.message_type[2:] == "01",
     )
 
 
@@ -251,6 +307,33 @@ def _read_authorization_response(read: Reader) -> AuthorizationResponse:
         approval_code=read.get("38"),
         amount=read.amount(),
         icc_data=read.icc_data(),
+        network_reference=read.get("63"),
+        is_financial=read.message_type == "0210",
+        ledger_minor=read.balance(LEDGER_BALANCE),
+        available_minor=read.balance(AVAILABLE_BALANCE),
+        address_verdict=read.private(ADDRESS_VERDICT),
+        cvv2_verdict=read.private(CVV2_VERDICT),
+    )
+
+
+def _read_authorization_advice(read: Reader) -> AuthorizationAdvice:
+    return AuthorizationAdvice(
+        request=_read_authorization_request(read),
+        reason=read.advice_reason(),
+        response_code=read.response_code(),
+        approval_code=read.get("38"),
+        is_repeat=read.message_type == "0121",
+    )
+
+
+def _read_authorization_advice_response(read: Reader) -> AuthorizationAdviceResponse:
+    return AuthorizationAdviceResponse(
+        acquirer_id=read.acquirer_id(),
+        terminal_id=read.need("41"),
+        stan=read.need("11"),
+        transmitted_at=read.transmitted_at(),
+        rrn=read.need("37"),
+        response_code=read.response_code(),
         network_reference=read.get("63"),
     )
 
@@ -335,6 +418,12 @@ _READERS: Final[dict[str, Callable[[Reader], OnlineMessage]]] = {
     "0100": _read_authorization_request,
     "0101": _read_authorization_request,
     "0110": _read_authorization_response,
+    "0120": _read_authorization_advice,
+    "0121": _read_authorization_advice,
+    "0130": _read_authorization_advice_response,
+    "0200": _read_authorization_request,
+    "0201": _read_authorization_request,
+    "0210": _read_authorization_response,
     "0220": _read_advice,
     "0221": _read_advice,
     "0230": _read_completion_response,

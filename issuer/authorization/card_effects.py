@@ -1,5 +1,15 @@
-"""What an authorization does to the card, whatever becomes of its money: the chip's counter moves, a script goes out, a
-PIN costs a try, a card of limited use is used. Pure.
+"""What an authorization does to the card, whatever becomes of its money. Pure.
+
+| Effect | Its check's place | Happens when |
+| --- | --- | --- |
+| the chip's counter moves | none | a genuine cryptogram of the plastic in use was seen for the first time |
+| a script goes out | none | as above, the chip is inserted, and a script waits |
+| a PIN costs a try | verification | `pin_wrong` is what is answered |
+| the tries are given back | verification | the PIN is right, and everything of verification has passed |
+| the approval counts for limits and habits | after funds | money was approved |
+| a single-use card is closed, a card is tied to its merchant | after funds | money was approved |
+
+So a request that fails before costs no PIN try, and one that is declined counts for nothing.
 """
 
 from __future__ import annotations
@@ -9,8 +19,8 @@ from dataclasses import replace
 
 from engine.vocabulary.decision import Json
 from engine.vocabulary.events import Event
-from engine.vocabulary.messages import REFUND
-from issuer.authorization.checks import FUNDS, PIN_WRONG, Refusal
+from engine.vocabulary.messages import DEBITS
+from issuer.authorization.checks import PIN_WRONG, Place, Verdict
 from issuer.authorization.entry import INSERTED
 from issuer.authorization.model import CHIP_FACT, ChipCounterMoved, PinCheck, PinTriesChanged, VerifiedRequest
 from issuer.cards.model import (
@@ -25,15 +35,15 @@ from issuer.cards.model import (
     StateReason,
 )
 
-Effect = Callable[[Card, VerifiedRequest, Sequence[Refusal]], Event | None]
+Effect = Callable[[Card, VerifiedRequest, Verdict | None], Event | None]
 
 
-def effects_on_card(card: Card, verified: VerifiedRequest, found: Sequence[Refusal]) -> tuple[Event, ...]:
-    """One event after the other, each with the card as the one before has left it. `found`: why it is declined."""
+def effects_on_card(card: Card, verified: VerifiedRequest, verdict: Verdict) -> tuple[Event, ...]:
+    """One event after the other, each with the card as the one before has left it."""
     speaks = _speaks(card, verified)
     events: list[Event] = []
     for effect in (*((_counter, _script) if speaks else ()), _pin_tries, _use):
-        event = effect(card, verified, found)
+        event = effect(card, verified, verdict)
         if event is not None:
             assert isinstance(event.subject, Card)
             card = event.subject
@@ -43,7 +53,7 @@ def effects_on_card(card: Card, verified: VerifiedRequest, found: Sequence[Refus
 
 def counted(card: Card | None, verified: VerifiedRequest) -> tuple[Event, ...]:
     """That of them that happens to a request which is not looked at any further."""
-    return (_counter(card, verified, ()),) if card is not None and _speaks(card, verified) else ()
+    return (_counter(card, verified, None),) if card is not None and _speaks(card, verified) else ()
 
 
 def chip_facts(card: Card, verified: VerifiedRequest, after: Sequence[Event]) -> dict[str, Json]:
@@ -79,13 +89,13 @@ def _speaks(card: Card, verified: VerifiedRequest) -> bool:
     )
 
 
-def _counter(card: Card, verified: VerifiedRequest, found: Sequence[Refusal]) -> Event:
+def _counter(card: Card, verified: VerifiedRequest, verdict: Verdict | None) -> Event:
     """Whatever is answered: a cryptogram that was seen is good for nothing any more."""
     assert verified.chip is not None
     return ChipCounterMoved(subject=replace(card, last_atc=verified.chip.chip.counter))
 
 
-def _script(card: Card, verified: VerifiedRequest, found: Sequence[Refusal]) -> Event | None:
+def _script(card: Card, verified: VerifiedRequest, verdict: Verdict | None) -> Event | None:
     """A script goes with every answer to the inserted chip, until the chip has said that it obeyed."""
     assert verified.chip is not None
     chip = verified.chip.chip
@@ -98,19 +108,20 @@ def _script(card: Card, verified: VerifiedRequest, found: Sequence[Refusal]) -> 
     return ChipScriptSent(subject=replace(card, script_atc=chip.counter), reasons=(card.script,))
 
 
-def _pin_tries(card: Card, verified: VerifiedRequest, found: Sequence[Refusal]) -> Event | None:
-    first = found[0] if found else None
+def _pin_tries(card: Card, verified: VerifiedRequest, verdict: Verdict | None) -> Event | None:
+    assert verdict is not None
     left = card.pin_tries_left
-    if first == PIN_WRONG:
+    if verdict.found and not verdict.approved and verdict.found[0].reason == PIN_WRONG:
         left -= 1
-    elif verified.pin is PinCheck.CORRECT and first in (None, FUNDS):
+    elif verified.pin is PinCheck.CORRECT and verdict.reached > Place.VERIFICATION:
         left = PIN_TRIES
     return None if left == card.pin_tries_left else PinTriesChanged(subject=replace(card, pin_tries_left=left))
 
 
-def _use(card: Card, verified: VerifiedRequest, found: Sequence[Refusal]) -> Event | None:
+def _use(card: Card, verified: VerifiedRequest, verdict: Verdict | None) -> Event | None:
     """The first approved purchase of a card of limited use."""
-    if found or verified.request.transaction_type == REFUND:
+    assert verdict is not None
+    if not verdict.approved or verified.request.transaction_type not in DEBITS or not verdict.amount_minor:
         return None
     if card.use is CardUse.SINGLE:
         used = replace(card, state=CardState.CLOSED, state_reason=StateReason.USED)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from engine.vocabulary.messages import PURCHASE, REFUND, AuthorizationRequest
+from engine.vocabulary.messages import BALANCE_INQUIRY, PURCHASE, REFUND
 from engine.vocabulary.money import Money
 from issuer.cards.numbers import CHIP_SERVICE_CODES
 
@@ -19,6 +19,8 @@ CHIP: Final = frozenset({"05", "07"})
 """Inserted, tapped: DE 55 is there, and track 2 is the chip's copy, with the iCVV in it."""
 TAPPED: Final = "07"
 INSERTED: Final = "05"
+CARD_PRESENT: Final = frozenset({"02", "05", "07", "80", "90", "91", "95"})
+"""Stripe, chip, contactless chip, fallback to stripe, whole stripe, contactless stripe, chip of doubtful CVV."""
 STRIPE: Final = frozenset({"02", "80", "90"})
 """Swiped: 80 says that the chip was tried before and did not answer (fallback)."""
 
@@ -33,12 +35,12 @@ class StripeRule:
     transaction_types: frozenset[str]
     mccs: frozenset[str] = frozenset()
 
-    def fits(self, request: AuthorizationRequest) -> bool:
+    def fits(self, entry_mode: str, transaction_type: str, mcc: str) -> bool:
         """Whether this line is about such a request."""
         return (
-            request.pos_entry_mode[:2] in self.entry_modes
-            and request.transaction_type in self.transaction_types
-            and (not self.mccs or request.mcc in self.mccs)
+            entry_mode in self.entry_modes
+            and transaction_type in self.transaction_types
+            and (not self.mccs or mcc in self.mccs)
         )
 
 
@@ -46,7 +48,7 @@ STRIPE_RULES: Final = (
     StripeRule(
         what="the chip does not answer: a purchase, never cash",
         entry_modes=frozenset({"80"}),
-        transaction_types=frozenset({PURCHASE, REFUND}),
+        transaction_types=frozenset({PURCHASE, REFUND, BALANCE_INQUIRY}),
     ),
     StripeRule(
         what="taxis, whose terminals have no chip reader as yet",
@@ -60,12 +62,13 @@ FREE_TAP_MINOR: Final[Mapping[str, int]] = {"USD": 5_000, "EUR": 5_000, "GBP": 1
 """Up to here (minor units, by currency) a tap needs no verification of the cardholder."""
 
 
-def refuses_stripe(service_code: str, request: AuthorizationRequest) -> bool:
-    """Whether the stripe was read of a card that has a chip, where no line of `STRIPE_RULES` lets it."""
+def refuses_stripe(service_code: str, entry_mode: str, transaction_type: str, mcc: str) -> bool:
+    """Whether the stripe was read of a card that has a chip, where no line of `STRIPE_RULES` lets it. `entry_mode` is
+    the first two digits of DE 22."""
     return (
-        service_code[:1] in CHIP_SERVICE_CODES
-        and request.pos_entry_mode[:2] in STRIPE
-        and not any(rule.fits(request) for rule in STRIPE_RULES)
+        entry_mode in STRIPE
+        and service_code[:1] in CHIP_SERVICE_CODES
+        and not any(rule.fits(entry_mode, transaction_type, mcc) for rule in STRIPE_RULES)
     )
 
 

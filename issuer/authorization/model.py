@@ -2,7 +2,8 @@
 they are decided.
 
 The life of one: approved (money held) -> cleared, reversed or expired; or declined. A tombstone stands for a request
-that was reversed before it came. Whatever its state, what is presented later is posted.
+that was reversed before it came. Whatever its state, what is presented later is posted. An approval of nothing (an
+account verification, an inquiry) stays approved, and a refund that is approved holds nothing.
 """
 
 from __future__ import annotations
@@ -15,20 +16,29 @@ from typing import ClassVar
 from uuid import UUID
 
 from engine.vocabulary import keys
+from engine.vocabulary.decision import Json
 from engine.vocabulary.events import Event
 from engine.vocabulary.identifiers import network_reference
 from engine.vocabulary.keys import KeyRule
-from engine.vocabulary.messages import AuthorizationRequest, ReversalAdvice
+from engine.vocabulary.messages import AuthorizationAdvice, AuthorizationRequest, OriginalData, ReversalAdvice
 from issuer.authorization.chip import ChipReport
 
+ENDPOINT_TIMEOUT = "endpoint_timeout"
+"""The timer of an authorization that waits for the operator's endpoint."""
 CHIP_FACT = "chip"
 """The fact of an answer to a chip that its cryptogram and script are made of, after commit."""
 
 
 class AuthorizationState(StrEnum):
-    """Where an authorization stands. Only an approved one can have money held."""
+    """Where an authorization stands. Only an approved or a pending one can have money held."""
 
+    PENDING = "pending"
+    """Money is held, and the operator's endpoint is asked."""
     APPROVED = "approved"
+    POSTED = "posted"
+    """Approved by a single message: the money has moved, and waits for its clearing."""
+    JOINED = "joined"
+    """An increment: what it added is held, reversed and presented with its original."""
     DECLINED = "declined"
     REVERSED = "reversed"
     EXPIRED = "expired"
@@ -41,8 +51,10 @@ class Authorization:
     """One request of the network and what became of it.
 
     `requested_minor` was asked for; `amount_minor` is approved at present (0 when declined; less after a partial
-    reversal); `held_left_minor` of it is still held; `presented_minor` has come in clearing, of the same direction
-    (purchase or refund).
+    reversal, more after an increment); `held_left_minor` of it is still held; `presented_minor` has come in clearing,
+    of the same direction (purchase or refund). `considered` is what it was decided on: `facts` (facts.py), and where
+    risk rules were asked, `scored`. `counted_on` is the cardholder's date that it counts for in the card's limits.
+    `base_id` is the authorization that an increment adds to.
     """
 
     ALSO_BY: ClassVar[tuple[str, ...]] = ("network_reference",)
@@ -73,6 +85,16 @@ class Authorization:
     transacted_at: datetime
     authorized_on: date
     expires_at: datetime | None
+    is_financial: bool = False
+    stan: str = ""
+    base_id: UUID | None = None
+    counted_on: date | None = None
+    considered: Mapping[str, Json]
+
+    @property
+    def transmitted_at(self) -> datetime:
+        """DE 7 of the request, with which it can be answered later."""
+        return self.transacted_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +105,41 @@ class HoldPlaced(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefundApproved(Event):
     """Approved; nothing is held, the money comes with the presentment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SingleMessagePosted(Event):
+    """Approved, and the money has moved."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardConfirmed(Event):
+    """Approved, and nothing was to be held: the card was asked about, or the balance."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthorizationIncreased(Event):
+    """An increment was approved: more is held for the same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncrementJoined(Event):
+    """Approved, as part of an earlier authorization."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinalAmountAdvised(Event):
+    """The final amount is known before clearing: so much is held."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandInBooked(Event):
+    """The network has approved in our place, and we hold what it promised; `reasons` are those to decline."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandInNoted(Event):
+    """The network has declined in our place, or approved what is decided already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +209,8 @@ class ChipCheck:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedRequest:
     """An authorization request with the HSM's verdicts. `cvv` (track), `cvv2` and `chip` (DE 55) are None where the
-    request has none; `malformed` names the tag for which DE 55 could not be read."""
+    request has none, and so is `address` (Y, Z, A, N, U); `malformed` names the tag for which DE 55 could not be
+    read."""
 
     request: AuthorizationRequest
     card_token: UUID
@@ -161,6 +219,15 @@ class VerifiedRequest:
     pin: PinCheck
     chip: ChipCheck | None = None
     malformed: str | None = None
+    address: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenisedAdvice:
+    """An advice with its card's token."""
+
+    request: AuthorizationAdvice
+    card_token: UUID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,17 +251,22 @@ class ReleaseExpiredHold:
 
 KEYS: Mapping[type, KeyRule] = {
     AuthorizationRequest: keys.KEYS[AuthorizationRequest],
+    AuthorizationAdvice: keys.KEYS[AuthorizationAdvice],
     ReversalAdvice: keys.KEYS[ReversalAdvice],
     ReleaseExpiredHold: KeyRule("hold_expiry", ("authorization_id", "business_date"), ()),
 }
 
 
-def reference_of(request: AuthorizationRequest | ReversalAdvice) -> str:
+def reference_of(request: AuthorizationRequest | AuthorizationAdvice | ReversalAdvice) -> str:
     """The network's reference (DE 63), or, on a link without a network, the same derived from what request and
     reversal share."""
     if request.network_reference is not None:
         return request.network_reference
     if isinstance(request, ReversalAdvice):
-        original = request.original
-        return network_reference(original.acquirer_id, request.terminal_id, original.stan, original.transmitted_at)
+        return original_reference(request.original, request.terminal_id)
     return network_reference(request.acquirer_id, request.terminal_id, request.stan, request.transmitted_at)
+
+
+def original_reference(original: OriginalData, terminal_id: str) -> str:
+    """The network's reference of the request that DE 90 names."""
+    return network_reference(original.acquirer_id, terminal_id, original.stan, original.transmitted_at)

@@ -13,11 +13,23 @@ from uuid import UUID
 
 from engine.crypto.door import ChipCard, CryptogramVerification, CvvVerification, PinVerdict, PinVerification
 from engine.runtime.stage import Outside
+from engine.vocabulary.decision import TimerFired
 from engine.vocabulary.errors import FormatError
-from engine.vocabulary.messages import AuthorizationRequest, ReversalAdvice
+from engine.vocabulary.messages import AuthorizationAdvice, AuthorizationRequest, ReversalAdvice
+from issuer.authorization.addresses import verdict as address_verdict
 from issuer.authorization.chip import ChipReport, plastic_of, read_chip_report
+from issuer.authorization.decide import Prepared
 from issuer.authorization.entry import CHIP
-from issuer.authorization.model import ChipCheck, PinCheck, ReleaseExpiredHold, TokenisedReversal, VerifiedRequest
+from issuer.authorization.hooks import EndpointAnswered
+from issuer.authorization.model import (
+    ChipCheck,
+    PinCheck,
+    ReleaseExpiredHold,
+    TokenisedAdvice,
+    TokenisedReversal,
+    VerifiedRequest,
+)
+from issuer.authorization.store import address_rows
 from issuer.cards.model import FIRST_SEQUENCE_NUMBER, Card
 from issuer.cards.numbers import read_track_2
 from issuer.cards.store import read_by_token
@@ -26,14 +38,16 @@ ICVV_SERVICE_CODE = "999"
 CVV2_SERVICE_CODE = "000"
 PIN_BLOCK_BYTES = 8
 
-Online = AuthorizationRequest | ReversalAdvice | ReleaseExpiredHold
-Prepared = VerifiedRequest | TokenisedReversal | ReleaseExpiredHold
+_WITH_CARD = (AuthorizationRequest, AuthorizationAdvice, ReversalAdvice)
+Online = (
+    AuthorizationRequest | AuthorizationAdvice | ReversalAdvice | ReleaseExpiredHold | EndpointAnswered | TimerFired
+)
 
 
 def prepare(pin_zone: str, outside: Outside, requests: Sequence[Online]) -> list[Prepared]:
     """Each message with its card's token and the verdicts, one for one. `pin_zone` names the zone that PIN blocks
     come under."""
-    with_card = [request for request in requests if not isinstance(request, ReleaseExpiredHold)]
+    with_card = [request for request in requests if isinstance(request, _WITH_CARD)]
     tokens = dict(zip(map(id, with_card), outside.vault.tokens_of([one.pan for one in with_card]), strict=True))
     asked = [request for request in requests if isinstance(request, AuthorizationRequest)]
     tracks = _verdicts(outside, [(request, _track(request)) for request in asked])
@@ -42,11 +56,14 @@ def prepare(pin_zone: str, outside: Outside, requests: Sequence[Online]) -> list
     of_card = {
         id(request)
         for request in asked
-        if request.pin_block is not None or (id(request) in chips and plastic_of(request, chips[id(request)]) is None)
+        if request.pin_block is not None
+        or request.address is not None
+        or (id(request) in chips and plastic_of(request, chips[id(request)]) is None)
     }
     cards = _cards(outside, tokens, of_card)
     pins = _pins(pin_zone, outside, asked, cards)
     cryptograms = _cryptograms(outside, asked, chips, cards)
+    addresses = _addresses(outside, asked, cards)
 
     def prepared(request: Online) -> Prepared:
         match request:
@@ -59,10 +76,13 @@ def prepare(pin_zone: str, outside: Outside, requests: Sequence[Online]) -> list
                     pin=pins.get(id(request), PinCheck.ABSENT),
                     chip=cryptograms.get(id(request)),
                     malformed=malformed.get(id(request)),
+                    address=addresses.get(id(request)),
                 )
+            case AuthorizationAdvice():
+                return TokenisedAdvice(request=request, card_token=tokens[id(request)])
             case ReversalAdvice():
                 return TokenisedReversal(request=request, card_token=tokens[id(request)])
-            case ReleaseExpiredHold():
+            case _:
                 return request
 
     return [prepared(request) for request in requests]
@@ -117,6 +137,20 @@ def _read_chips(asked: Sequence[AuthorizationRequest]) -> tuple[dict[int, ChipRe
             except FormatError as fault:
                 malformed[id(request)] = fault.element.removeprefix("DE 55 ").removeprefix("tag ")
     return chips, malformed
+
+
+def _addresses(outside: Outside, asked: Sequence[AuthorizationRequest], cards: Mapping[int, Card]) -> dict[int, str]:
+    """AVS: the verdict for each request (by `id`) that gives an address."""
+    given = {id(request): request.address.clear for request in asked if request.address is not None}
+    if not given:
+        return {}
+    holders = {place: cards[place].customer_id for place in given if place in cards}
+    with outside.read() as connection:
+        known = {one.id: one for one in address_rows.read(connection, sorted(set(holders.values())))}
+    return {
+        place: address_verdict(text, known.get(holders[place]) if place in holders else None)
+        for place, text in given.items()
+    }
 
 
 def _cryptograms(

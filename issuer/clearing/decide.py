@@ -11,15 +11,16 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from uuid import UUID
 
 from engine.ledger.book import Book
-from engine.ledger.chart import INTERCHANGE_INCOME, NETWORK_PAYABLE, UNPLACED_ITEMS
+from engine.ledger.chart import INTERCHANGE_INCOME, NETWORK_PAYABLE, SINGLE_MESSAGES, UNPLACED_ITEMS
 from engine.ledger.model import Account
 from engine.vocabulary.decision import Answer, Decision, State
 from engine.vocabulary.messages import CASH, REFUND, Presentment
 from engine.vocabulary.money import round_half_even
 from engine.vocabulary.postings import Posting
-from issuer.authorization.decide import release
+from issuer.authorization.holds import post_back, release
 from issuer.authorization.model import Authorization, AuthorizationPresented, AuthorizationState
 from issuer.cards.model import Card
 from issuer.clearing.model import (
@@ -30,7 +31,7 @@ from issuer.clearing.model import (
     is_refund,
 )
 
-CLEARABLE = frozenset({AuthorizationState.APPROVED, AuthorizationState.EXPIRED})
+CLEARABLE = frozenset({AuthorizationState.APPROVED, AuthorizationState.EXPIRED, AuthorizationState.POSTED})
 POSTED = frozenset({"purchase", "cash", "refund"})
 """The kinds of the postings that carry items' amounts: one for each item."""
 INTERCHANGE = "interchange"
@@ -54,7 +55,7 @@ def decide(book: Book, state: State, tokenised: TokenisedPresentment, now: datet
         network_reference=presentment.network_reference,
         authorization_id=None if authorization is None else authorization.id,
         card_id=None if card is None else card.id,
-        account_id=account.id if account is not None and placed else book.account(UNPLACED_ITEMS, asset),
+        account_id=_place(book, presentment, authorization, account if placed else None),
         placed=placed,
         is_refund=is_refund(presentment),
         amount_minor=presentment.amount.amount_minor,
@@ -68,7 +69,7 @@ def decide(book: Book, state: State, tokenised: TokenisedPresentment, now: datet
         business_date=presentment.business_date,
     )
     codes = (NETWORK_PAYABLE, INTERCHANGE_INCOME) if placed else (NETWORK_PAYABLE, INTERCHANGE_INCOME, UNPLACED_ITEMS)
-    matched_postings, matched_events = _presented(authorization, presentment, released)
+    matched_postings, matched_events = _presented(book, authorization, presentment, released)
     return Decision(
         events=(
             *book.opening(state, codes, asset),
@@ -95,6 +96,24 @@ def _matched(state: State, presentment: Presentment, card: Card | None) -> Autho
     return found if (found.transaction_type == REFUND) is is_refund(presentment) else None
 
 
+def _place(book: Book, presentment: Presentment, authorization: Authorization | None, account: Account | None) -> UUID:
+    """The account that the item is posted to."""
+    if account is None:
+        return book.account(UNPLACED_ITEMS, presentment.amount.asset)
+    if authorization is not None and _has_moved(authorization, presentment):
+        return book.account(SINGLE_MESSAGES, presentment.amount.asset)
+    return account.id
+
+
+def _has_moved(authorization: Authorization, presentment: Presentment) -> bool:
+    """Whether a single message has posted just what is presented."""
+    return (
+        authorization.state is AuthorizationState.POSTED
+        and authorization.amount_minor == presentment.amount.amount_minor
+        and presentment.is_final
+    )
+
+
 def _to_release(authorization: Authorization | None, presentment: Presentment) -> int:
     if authorization is None:
         return 0
@@ -103,11 +122,12 @@ def _to_release(authorization: Authorization | None, presentment: Presentment) -
 
 
 def _presented(
-    authorization: Authorization | None, presentment: Presentment, released: int
+    book: Book, authorization: Authorization | None, presentment: Presentment, released: int
 ) -> tuple[tuple[Posting, ...], tuple[AuthorizationPresented, ...]]:
     if authorization is None:
         return (), ()
-    cleared = presentment.is_final and authorization.state in CLEARABLE
+    single = authorization.state is AuthorizationState.POSTED
+    cleared = (presentment.is_final or single) and authorization.state in CLEARABLE
     changed = replace(
         authorization,
         held_left_minor=authorization.held_left_minor - released,
@@ -115,6 +135,8 @@ def _presented(
         state=AuthorizationState.CLEARED if cleared else authorization.state,
     )
     postings = release(authorization, released, presentment.business_date)
+    if single and not _has_moved(authorization, presentment):
+        postings = post_back(book, authorization, authorization.amount_minor, presentment.business_date)
     return postings, (AuthorizationPresented(subject=changed),)
 
 

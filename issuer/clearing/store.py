@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from engine.database.nouns import NounRows
 from engine.ledger.book import Book
-from engine.ledger.chart import INTERCHANGE_INCOME, NETWORK_PAYABLE, UNPLACED_ITEMS
+from engine.ledger.chart import INTERCHANGE_INCOME, NETWORK_PAYABLE, SINGLE_MESSAGES, UNPLACED_ITEMS
 from engine.runtime.stage import Outside
 from engine.vocabulary.decision import State
 from engine.vocabulary.messages import Presentment
@@ -152,7 +152,7 @@ def load(book: Book, connection: Connection, prepared: Sequence[TokenisedPresent
     accounts = {
         book.account(code, asset)
         for asset in {one.request.amount.asset for one in prepared}
-        for code in (NETWORK_PAYABLE, INTERCHANGE_INCOME, UNPLACED_ITEMS)
+        for code in (NETWORK_PAYABLE, INTERCHANGE_INCOME, UNPLACED_ITEMS, SINGLE_MESSAGES)
     }
     for card in read_by_token(connection, {one.card_token for one in prepared}):
         if state.get(Card, card.id) is None:

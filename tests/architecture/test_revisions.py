@@ -18,6 +18,7 @@ LANDED = {
     "issuer/migrations/issuer_0001.py": "a57bcc3ec32d18e3e9b6400c4dc0d181",
     "issuer/migrations/issuer_0002.py": "09dd0c7e12efbef4d854640171ba3447",
     "issuer/migrations/issuer_0003.py": "1c76786647963400ee01fc2525ceef2f",
+    "issuer/migrations/issuer_0006.py": "35387e2e2c593a2c8ee8b7a82fc32f36",
     "simulator/migrations/simulator_0001.py": "57066c3f312316006989781c062fa38f",
 }
 """The first 32 hexadecimal digits of each file's SHA-256. A new revision adds its line; no line ever changes."""

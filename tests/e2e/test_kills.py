@@ -28,7 +28,7 @@ from api.system import OUR_ACQUIRER, OUR_BANK, System, role_secret
 from engine.database.connections import Database
 from engine.database.server import EmbeddedServer
 from engine.vocabulary.errors import BezantError
-from issuer.authorization.decide import HOLD
+from issuer.authorization.holds import HOLD
 from tests.e2e.conftest import settings_of
 from tests.e2e.terminal import Card, Fields, Terminal, answers
 from tests.e2e.world import Opened, World, findings, open_world, settle, until

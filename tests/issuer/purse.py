@@ -142,16 +142,16 @@ class Purse:
 
     def ask(self, request: AuthorizationRequest = REQUEST, now: datetime = NOW, **verdicts: Any) -> Decision:
         facts: dict[str, Any] = {"card_token": TOKEN, "cvv": None, "cvv2": None, "pin": PinCheck.ABSENT} | verdicts
-        return self.take(authorize(BOOK, self.state, VerifiedRequest(request=request, **facts), now), now)
+        return self.take(authorize(BOOK, None, self.state, VerifiedRequest(request=request, **facts), now), now)
 
     def reverse(self, request: ReversalAdvice = REVERSAL, card_token: UUID = TOKEN, now: datetime = NOW) -> Decision:
         reversal = TokenisedReversal(request=request, card_token=card_token)
-        return self.take(authorize(BOOK, self.state, reversal, now), now)
+        return self.take(authorize(BOOK, None, self.state, reversal, now), now)
 
     def expire(self, now: datetime, authorization: Authorization | None = None) -> Decision:
         asked = (authorization or self.authorization).id
         request = ReleaseExpiredHold(authorization_id=asked, business_date=now.date())
-        return self.take(authorize(BOOK, self.state, request, now), now)
+        return self.take(authorize(BOOK, None, self.state, request, now), now)
 
     def present(self, presentment: Presentment = PRESENTMENT, card_token: UUID = TOKEN) -> Decision:
         return self.take(clear(BOOK, self.state, TokenisedPresentment(request=presentment, card_token=card_token), NOW))

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from engine.accounts.model import CustomerState
-from engine.vocabulary.messages import AuthorizationRequest
+from engine.vocabulary.messages import AuthorizationRequest, OriginalData
 from engine.vocabulary.money import Money
-from issuer.authorization.checks import expired
+from issuer.authorization.checks import ORDER, expired
 from issuer.authorization.model import AuthorizationState, PinCheck
 from issuer.cards.model import CardState, CardUse
 from tests.issuer.purse import OPENING_MINOR, REQUEST, UNKNOWN_TOKEN, Purse
@@ -25,11 +25,29 @@ def answered(purse: Purse, request: AuthorizationRequest = REQUEST, **verdicts: 
     return answer.code, answer.reasons
 
 
+OTHER = OriginalData(message_type="0100", stan="000099", transmitted_at=NOW, acquirer_id="200001")
 ALONE: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any], str, str]] = [
     # the card, the request, the verdicts -> DE 39 and reason, in order of precedence
-    ({}, {"processing_code": "300000", "pos_entry_mode": "012"}, {}, "12", "transaction_type_unknown"),
-    ({}, {"amount": Money(0, "USD")}, {}, "13", "amount_not_positive"),
+    ({}, {"processing_code": "990000", "pos_entry_mode": "012"}, {}, "12", "transaction_type_unknown"),
+    ({}, {"processing_code": "200000", "pos_condition_code": "06"}, {}, "12", "preauthorization_of_another_kind"),
+    ({}, {"is_financial": True, "pos_condition_code": "06"}, {}, "12", "preauthorization_of_another_kind"),
+    (
+        {},
+        {"amount": Money(0, "USD"), "processing_code": "010000", "pos_entry_mode": "012"},
+        {},
+        "13",
+        "amount_not_positive",
+    ),
+    ({}, {"processing_code": "300000", "pos_entry_mode": "012"}, {}, "13", "inquiry_with_amount"),
     ({}, {}, {"card_token": UNKNOWN_TOKEN}, "14", "card_unknown"),
+    ({"expiry": "2602"}, {"expiry": "2602"}, {}, "54", "card_expired"),
+    ({}, {"expiry": "2811"}, {}, "54", "expiry_differs"),
+    ({}, {"original": OTHER}, {}, "25", "original_unknown"),
+    ({}, {}, {"cvv": False}, "82", "cvv_wrong"),
+    ({}, {}, {"cvv2": False}, "82", "cvv2_wrong"),
+    ({"pin_tries_left": 0}, {}, {"pin": PinCheck.CORRECT}, "75", "pin_tries_exceeded"),
+    ({}, {}, {"pin": PinCheck.WRONG}, "55", "pin_wrong"),
+    ({}, {}, {"pin": PinCheck.UNREADABLE}, "55", "pin_unreadable"),
     ({"state": CardState.CLOSED}, {}, {}, "14", "card_closed"),
     ({"state": CardState.LOST}, {}, {}, "41", "card_lost"),
     ({"state": CardState.STOLEN}, {}, {}, "43", "card_stolen"),
@@ -37,13 +55,6 @@ ALONE: list[tuple[dict[str, Any], dict[str, Any], dict[str, Any], str, str]] = [
     ({"state": CardState.FROZEN}, {}, {}, "62", "card_frozen"),
     ({"state": CardState.ORDERED}, {}, {}, "62", "card_not_activated"),
     ({"use": CardUse.MERCHANT, "merchant_id": "M00000000000002"}, {}, {}, "57", "merchant_differs"),
-    ({"expiry": "2602"}, {"expiry": "2602"}, {}, "54", "card_expired"),
-    ({}, {"expiry": "2811"}, {}, "54", "expiry_differs"),
-    ({}, {}, {"cvv": False}, "82", "cvv_wrong"),
-    ({}, {}, {"cvv2": False}, "82", "cvv2_wrong"),
-    ({"pin_tries_left": 0}, {}, {"pin": PinCheck.CORRECT}, "75", "pin_tries_exceeded"),
-    ({}, {}, {"pin": PinCheck.WRONG}, "55", "pin_wrong"),
-    ({}, {}, {"pin": PinCheck.UNREADABLE}, "55", "pin_unreadable"),
     ({}, {"amount": Money(OPENING_MINOR + 1, "USD")}, {}, "51", "funds"),
 ]
 
@@ -75,15 +86,15 @@ def test_all_reasons_are_kept_and_the_first_in_precedence_is_answered() -> None:
     purse = Purse(state=CardState.STOLEN, expiry="2602", pin_tries_left=0)
     everything = replace(REQUEST, amount=Money(OPENING_MINOR + 1, "USD"))
     code, reasons = answered(purse, everything, cvv=False, cvv2=False, pin=PinCheck.WRONG)
-    assert code == "43"
+    assert code == "54"
     assert reasons == (
-        "card_stolen",
         "card_expired",
         "expiry_differs",
         "cvv_wrong",
         "cvv2_wrong",
         "pin_tries_exceeded",
         "pin_wrong",
+        "card_stolen",
         "funds",
     )
     assert answered(Purse(), replace(everything, processing_code="990000"), card_token=UNKNOWN_TOKEN) == (
@@ -100,6 +111,7 @@ def test_a_request_with_everything_right_is_approved_and_held() -> None:
     assert decision.answer.facts == {
         "network_reference": "S00000000000001",
         "approval_code": approved.approval_code,
+        "cvv2_verdict": "M",
     }
     assert approved.approval_code is not None and len(approved.approval_code) == 6
     assert (approved.state, approved.amount_minor, approved.held_left_minor) == (
@@ -134,7 +146,7 @@ def test_a_refund_is_approved_without_a_hold_whatever_the_funds() -> None:
     ],
 )
 def test_a_card_is_good_through_the_last_day_of_its_month(expiry: str, today: date, over: bool) -> None:
-    assert expired(expiry, today) is over
+    assert expired(expiry, today.isoformat()) is over
 
 
 def another(number: int, **changes: Any) -> AuthorizationRequest:
@@ -159,11 +171,10 @@ def test_a_right_pin_gives_the_tries_back_even_when_funds_are_missing() -> None:
 @pytest.mark.parametrize(
     ("card", "request_", "verdicts"),
     [
-        ({"state": CardState.BLOCKED}, {}, {"pin": PinCheck.WRONG}),
         ({}, {"expiry": "2901"}, {"pin": PinCheck.WRONG}),
         ({}, {}, {"pin": PinCheck.WRONG, "cvv": False}),
         ({}, {}, {"pin": PinCheck.UNREADABLE}),
-        ({"state": CardState.BLOCKED}, {}, {"pin": PinCheck.CORRECT}),
+        ({}, {"expiry": "2901"}, {"pin": PinCheck.CORRECT}),
     ],
 )
 def test_a_pin_that_is_not_reached_or_not_readable_changes_no_tries(
@@ -172,6 +183,21 @@ def test_a_pin_that_is_not_reached_or_not_readable_changes_no_tries(
     purse = Purse(**card, pin_tries_left=2)
     purse.ask(replace(REQUEST, **request_), **verdicts)
     assert purse.card.pin_tries_left == 2
+
+
+def test_a_blocked_card_is_verified_before_it_is_declined() -> None:
+    purse = Purse(state=CardState.BLOCKED, pin_tries_left=2)
+    assert answered(purse, another(1), pin=PinCheck.WRONG) == ("55", ("pin_wrong", "card_blocked"))
+    assert purse.card.pin_tries_left == 1, "whoever guesses at a blocked card's PIN pays for it"
+    assert answered(purse, another(2), pin=PinCheck.CORRECT) == ("62", ("card_blocked",))
+    assert purse.card.pin_tries_left == 3, "the PIN was reached and right"
+
+
+def test_the_list_of_reasons_is_in_the_order_in_which_they_are_answered() -> None:
+    listed = [reason for place, reasons in ORDER for reason in reasons]
+    of_this_file = [row[-1] for row in ALONE if row[-1] not in ("card_unknown", "preauthorization_of_another_kind")]
+    assert [reason for reason in listed if reason in of_this_file] == of_this_file
+    assert [place for place, _ in ORDER] == sorted(place for place, _ in ORDER)
 
 
 def test_a_network_reference_that_another_request_has_used_is_refused_and_changes_nothing() -> None:

@@ -167,4 +167,4 @@ def test_how_long_a_hold_lives(mcc: str, condition: str, entry_mode: str, lifeti
 
 def test_the_last_line_of_the_table_fits_every_request() -> None:
     odd: AuthorizationRequest = replace(REQUEST, mcc="", pos_entry_mode="", pos_condition_code="99")
-    assert HOLD_LIFETIMES[-1].fits(odd)
+    assert HOLD_LIFETIMES[-1].fits(odd, "another network")
