@@ -35,8 +35,11 @@ from engine.ledger.audit import LEDGER_PROOFS
 from engine.processor import Processor
 from engine.vocabulary.errors import BezantError
 
-EMPTY, FULL = "bank", "northbank"
-"""The institution whose book has its accounts' opening deposits only, and the one with millions of entries."""
+EMPTY, FULL, APART = "bank", "northbank", "southbank"
+"""The institution whose book has its accounts' opening deposits only, the one with millions of entries, and the one
+for writers that the others' work must not disturb: a writer remembers its accounts, and another writer on the same ones
+would have it measured while it learns them again.
+"""
 ACCOUNTS = 100_000
 DEPOSITS = 30
 """To each account of the full book: three million entries, and as many keys."""
@@ -46,6 +49,12 @@ SECONDS = 4.0
 SCALE = 10
 CONNECTIONS = 8
 TPC_B = f"pgbench -c {CONNECTIONS} -M prepared, TPC-B, scale {SCALE}"
+EACH = (30, 1_000)
+"""In flight at each writer, where one stands beside another. With few a writer waits for its disk, and a second one
+uses that time; with many one writer and its backend keep two processors busy, and there is little left to use.
+"""
+WARM_IN_FLIGHT, WARM_SECONDS = 1_000, 8.0
+"""Before the first round: what is measured is a writer that has met its accounts."""
 LADDER = (1, 3, 10, 30, 100, 300, 1_000, 3_000)
 _TPS = re.compile(r"^tps = ([0-9.]+)", re.MULTILINE)
 _SHOWN = ("server_version", "fsync", "synchronous_commit", "full_page_writes", "shared_buffers", "max_wal_size")
@@ -62,12 +71,13 @@ def run(say: Say) -> Result:
 
 
 async def _measured(system: System, settings: Settings, say: Say) -> Result:
-    members = tuple(member for member in MEMBERS if member.name in (EMPTY, FULL))
+    members = tuple(member for member in MEMBERS if member.name in (EMPTY, FULL, APART))
     system.set_up(members, machine_now())
-    empty, full = (system.institution(name) for name in (EMPTY, FULL))
-    say(f"opening {ACCOUNTS:,} accounts twice, with {ACCOUNTS:,} and {ACCOUNTS * DEPOSITS:,} entries")
+    empty, full, apart = (system.institution(name) for name in (EMPTY, FULL, APART))
+    say(f"opening {ACCOUNTS:,} accounts four times, with {ACCOUNTS:,} and once {ACCOUNTS * DEPOSITS:,} entries")
     fill(system, empty, accounts=ACCOUNTS, deposits=1, deposit_minor=OPENING_MINOR)
     fill(system, full, accounts=ACCOUNTS, deposits=DEPOSITS, deposit_minor=OPENING_MINOR)
+    fill(system, apart, accounts=2 * ACCOUNTS, deposits=1, deposit_minor=OPENING_MINOR)
     url = system.database.owner().url
     _pgbench(url, "-i", "-q", "-s", str(SCALE))
     found: defaultdict[str, list[int]] = defaultdict(list)
@@ -75,17 +85,23 @@ async def _measured(system: System, settings: Settings, say: Say) -> Result:
     with (
         serving(system, empty) as processor,
         serving(system, full) as loaded,
-        serving(system, empty, by_loop=True) as alone,
+        serving(system, apart, by_loop=True) as alone,
         _Beside(settings, url, 1, ACCOUNTS // 2) as left,
         _Beside(settings, url, ACCOUNTS // 2 + 1, ACCOUNTS) as right,
     ):
+        say("warming up")
+        for place, warmed in enumerate((processor, loaded)):
+            await Load(warmed, 1, ACCOUNTS, f"warm {place}").run(WARM_IN_FLIGHT, WARM_SECONDS)
+        for beside in (left, right):
+            beside.begin(WARM_IN_FLIGHT, "warm")
+            await beside.rate()
         for number in range(1, ROUNDS + 1):
             for name, figure in (await _round(number, url, (processor, loaded, alone), (left, right))).items():
                 found[name].append(figure)
                 say(f"round {number}: {name} {figure:,}")
         curve = [await _point(processor, in_flight) for in_flight in LADDER]
     say("proving the books")
-    for institution in (empty, full):
+    for institution in (empty, full, apart):
         with system.database.institution(institution.name).connect() as connection:
             _prove(connection)
             shown = {name: str(connection.execute(text(f"show {name}")).scalar_one()) for name in _SHOWN}
@@ -109,7 +125,8 @@ async def _measured(system: System, settings: Settings, say: Say) -> Result:
                 ("concurrent_1000", "random_1000", "tpc_b_8", TPC_B, "a second"),
                 ("hot_account", "hot_1000", "random_1000", "random accounts, 1,000 in flight", "a second"),
                 ("single_latency", "single_us", "tpc_b_1_us", "pgbench -c 1", "microseconds, less is better"),
-                ("two_writers", "two_processes", "one_process", "one writer, 1,000 in flight", "a second"),
+                ("two_writers", "two_processes_30", "one_process_30", "one writer, each 30 in flight", "a second"),
+                ("two_busy_writers", "two_processes_1000", "one_process_1000", "one, each 1,000 in flight", "a second"),
                 ("preloaded_3m", "full_1000", "random_1000", "a book of few entries", "a second"),
             )
         ),
@@ -120,7 +137,8 @@ async def _measured(system: System, settings: Settings, say: Say) -> Result:
 async def _round(
     number: int, url: URL, processors: tuple[Processor, Processor, Processor], beside: tuple[_Beside, _Beside]
 ) -> dict[str, int]:
-    load, full, alone = (Load(one, 1, ACCOUNTS, f"round {number} {place}") for place, one in enumerate(processors))
+    load, full = (Load(one, 1, ACCOUNTS, f"round {number} {place}") for place, one in enumerate(processors[:2]))
+    alone = Load(processors[2], ACCOUNTS + 1, 2 * ACCOUNTS, f"round {number} alone")
     left, right = beside
     seconds = str(int(SECONDS))
     figures = {"tpc_b_8": int(_pgbench(url, "-n", "-c", str(CONNECTIONS), "-j", "2", "-M", "prepared", "-T", seconds))}
@@ -130,11 +148,12 @@ async def _round(
     figures["full_1000"] = (await full.run(1_000, SECONDS)).rate
     figures["tpc_b_1_us"] = int(1e6 / _pgbench(url, "-n", "-c", "1", "-M", "prepared", "-T", seconds))
     figures["single_us"] = (await alone.run(1, SECONDS)).mean_us
-    left.begin(f"alone {number}")
-    figures["one_process"] = await left.rate()
-    for one in beside:
-        one.begin(f"both {number}")
-    figures["two_processes"] = await left.rate() + await right.rate()
+    for in_flight in EACH:
+        left.begin(in_flight, f"alone {number} {in_flight}")
+        figures[f"one_process_{in_flight}"] = await left.rate()
+        for one in beside:
+            one.begin(in_flight, f"both {number} {in_flight}")
+        figures[f"two_processes_{in_flight}"] = await left.rate() + await right.rate()
     return figures
 
 
@@ -151,7 +170,7 @@ class _Beside:
             "BEZANT_DATABASE_URL": url.render_as_string(hide_password=False),
             "BEZANT_DATA_FOLDER": str(settings.data_folder),
         }
-        self._arguments = (EMPTY, str(first), str(last), "1000", str(SECONDS))
+        self._arguments = (APART, str(first), str(last), str(SECONDS))
 
     def __enter__(self) -> _Beside:
         self._process = subprocess.Popen(
@@ -168,10 +187,10 @@ class _Beside:
     def __exit__(self, *_: object) -> None:
         self._process.communicate("\n", timeout=60)
 
-    def begin(self, name: str) -> None:
+    def begin(self, in_flight: int, name: str) -> None:
         """Have it run once; the name keeps its references apart."""
         assert self._process.stdin is not None
-        self._process.stdin.write(f"{name}\n")
+        self._process.stdin.write(f"{in_flight} {name}\n")
         self._process.stdin.flush()
 
     async def rate(self) -> int:

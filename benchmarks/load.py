@@ -153,20 +153,22 @@ def serving(system: System, institution: Institution, *, by_loop: bool = False) 
         writer.join()
 
 
-async def _beside(name: str, first: int, last: int, in_flight: int, seconds: float) -> None:
-    """Run once for each line that comes in, which names the run; say "ready", then each time how many were answered."""
+async def _beside(name: str, first: int, last: int, seconds: float) -> None:
+    """Run once for each line that comes in, "in_flight name", the name its own; say "ready", then each time how many
+    were answered a second.
+    """
     console = Console(highlight=False)
     with opened(load_settings()) as system, serving(system, system.institution(name)) as processor:
-        await Load(processor, first, last, f"warm {first}").run(in_flight, 0.5)
         console.print("ready")
         while line := (await asyncio.to_thread(sys.stdin.readline)).strip():
-            heard = await Load(processor, first, last, f"{line} {first}").run(in_flight, seconds)
+            in_flight, _, run = line.partition(" ")
+            heard = await Load(processor, first, last, f"{run} {first}").run(int(in_flight), seconds)
             console.print(heard.rate)
 
 
 if __name__ == "__main__":
     try:
-        first, last, in_flight = map(int, sys.argv[2:5])
-        asyncio.run(_beside(sys.argv[1], first, last, in_flight, float(sys.argv[5])))
+        first, last = map(int, sys.argv[2:4])
+        asyncio.run(_beside(sys.argv[1], first, last, float(sys.argv[4])))
     except BezantError as problem:
         sys.exit(str(problem))

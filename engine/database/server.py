@@ -46,7 +46,8 @@ SETTINGS = {
     "unix_socket_directories": "",
     "timezone": "UTC",
     "log_timezone": "UTC",
-    "shared_buffers": "256MB",
+    # The indexes of a book of millions of entries; memory is only taken for pages that are used.
+    "shared_buffers": "1GB",
     "max_connections": "200",
     "max_wal_size": "4GB",
     "log_checkpoints": "off",

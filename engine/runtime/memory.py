@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 
 from sqlalchemy import Connection
 
+from engine.database.pipeline import pipelined
 from engine.ledger import store as ledger
 from engine.ledger.model import Account
 from engine.runtime.fold import Fold
@@ -70,9 +71,11 @@ class Memory:
         for _ in range(2):  # the accounts, then their counterparts
             wanted = {number for number in numbers if number not in found}
             if wanted:
-                with read() as connection:
-                    for account in ledger.read(connection, map(uuid_of, wanted)).values():
-                        found[account.id.int] = account
+                # One round trip: the transaction begins and ends with the question.
+                with read() as connection, pipelined(connection, committing=True):
+                    asked = ledger.ask(connection, list(map(uuid_of, wanted)))
+                for account in ledger.told(asked):
+                    found[account.id.int] = account
             numbers = [account.held_id.int for account in found.values() if account.held_id is not None]
             if not numbers:
                 break
