@@ -67,6 +67,17 @@ from generate_series(0, :accounts - 1) n
 """,
 )
 
+_FILLED = (
+    "accounts",
+    "chains",
+    "requests",
+    "entries",
+    "batches",
+    "savings_products",
+    "savings_rates",
+    "savings_accounts",
+)
+
 
 def fill_savings(system: System, institution: Institution, accounts: int) -> None:
     """Open `accounts` savings accounts on `OPENED`, with 1,000.00 and more in each."""
@@ -92,7 +103,22 @@ def fill_savings(system: System, institution: Institution, accounts: int) -> Non
         product_rows.insert(connection, [product])
         rate_rows.insert(connection, [rates])
         register(connection, accounts, at)
+    _at_hand(system, institution)
+
+
+def copy_savings(system: System, of: Institution, to: Institution) -> None:
+    """Give `to`, which has nothing yet, every row that `fill_savings` has given `of`, the same ones."""
+    with system.database.owner().begin() as connection:
+        for table in _FILLED:
+            connection.exec_driver_sql(
+                f"insert into {to.schema_name}.{table} select * from {of.schema_name}.{table}"  # noqa: S608
+            )
+    _at_hand(system, to)
+
+
+def _at_hand(system: System, institution: Institution) -> None:
+    """Rows as the planner and the night like to find them."""
     with system.database.owner().connect() as connection:
         plain = connection.execution_options(isolation_level="AUTOCOMMIT")
-        for table in ("accounts", "entries", "requests", "batches", "savings_accounts"):
+        for table in _FILLED:
             plain.exec_driver_sql(f"vacuum analyze {institution.schema_name}.{table}")

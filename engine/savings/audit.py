@@ -4,10 +4,8 @@ last part of a millionth, and the ledger shows it.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import fields
-from datetime import date
 from uuid import UUID
 
 from sqlalchemy import Connection, text
@@ -15,6 +13,7 @@ from sqlalchemy import Connection, text
 from engine.ledger.audit import Proof, Watch
 from engine.ledger.chart import INTEREST_ACCRUED
 from engine.savings.accrual import Accrued
+from engine.savings.corrections import unbooked
 from engine.savings.interest import closing, course
 from engine.savings.model import INTEREST, OVERDRAFT_INTEREST, TAX, History, SavingsAccount
 from engine.savings.products import DAY, MICRO, RateVersion, SavingsProduct
@@ -104,14 +103,11 @@ def _as_defined(
     account: SavingsAccount, history: History, product: SavingsProduct, versions: tuple[RateVersion, ...]
 ) -> Iterator[str]:
     closed = account.closed_on is not None
-    movements: Counter[date] = Counter()
-    for on, minor in history.movements:
-        movements[on] += minor
     end = course(
         product,
         versions,
         account.opened_on,
-        movements,
+        history.movements,
         account.accrued_through,
         posted_through=account.posted_through,
         ends_there=closed,
@@ -124,16 +120,8 @@ def _as_defined(
         found, right = getattr(account, field.name), getattr(defined, field.name)
         if found != right:
             yield f"savings account {account.id}: {field.name} is {found}, its movements make it {right}"
-    missing: Counter[tuple[date, str]] = Counter()
-    for on, one in due:
-        missing[on, INTEREST] += one.paid_minor
-        missing[on, TAX] -= one.withheld_minor
-        missing[on, OVERDRAFT_INTEREST] -= one.charged_minor
-    for on, kind, minor in history.booked:
-        missing[on, kind] -= minor
-    for (on, kind), minor in sorted(missing.items()):
-        if minor:
-            yield f"savings account {account.id}: {kind} of {on} is {-minor} more than its movements make it"
+    for on, kind, minor in unbooked(history, due):
+        yield f"savings account {account.id}: {kind} of {on} is {-minor} more than its movements make it"
 
 
 SAVINGS_PROOFS = (

@@ -7,8 +7,8 @@ posting had: the balances by effective date are then those of an undisturbed acc
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 from datetime import date, datetime
 from uuid import UUID
@@ -83,48 +83,40 @@ def counted_anew(
         return None
     product = state.need(SavingsProduct, savings.product_id)
     versions = tuple(one for one in state.all(RateVersion) if one.product_id == product.id)
-    movements: Counter[date] = Counter()
-    for on, minor in history.movements:
-        movements[on] += minor
     end = course(
         product,
         versions,
         savings.opened_on,
-        movements,
+        history.movements,
         through,
         posted_through=through if closes else savings.posted_through,
         ends_there=closes,
     )
-    due: defaultdict[date, list[Due]] = defaultdict(list)
-    for last_day, one in end.booked.items():
-        due[last_day + DAY].append(one)
+    due = [(last_day + DAY, one) for last_day, one in end.booked.items()]
     accrued = end.accrued
     if closes:
         last, accrued = closing(accrued, product)
-        due[today].append(last)
+        due.append((today, last))
     anew = replace(with_accrued(savings, accrued), recompute_from=None)
     if closes:
         anew = replace(anew, accrued_through=through, posted_through=through)
-    return anew, _differences(book, savings, history, due)
-
-
-def _differences(
-    book: Book, savings: SavingsAccount, history: History, due: dict[date, list[Due]]
-) -> tuple[Posting, ...]:
-    missing: Counter[tuple[date, str]] = Counter()
-    for on, several in due.items():
-        for one in several:
-            missing[on, INTEREST] += one.paid_minor
-            missing[on, TAX] -= one.withheld_minor
-            missing[on, OVERDRAFT_INTEREST] -= one.charged_minor
-    for on, kind, minor in history.booked:
-        missing[on, kind] -= minor
     own = {INTEREST: INTEREST_ACCRUED, TAX: TAX_WITHHELD, OVERDRAFT_INTEREST: OVERDRAFT_INCOME}
-    return tuple(
+    return anew, tuple(
         _posting((book.account(own[kind], savings.asset), savings.account_id), minor, kind, on, savings.id)
-        for (on, kind), minor in sorted(missing.items())
-        if minor
+        for on, kind, minor in unbooked(history, due)
     )
+
+
+def unbooked(history: History, due: Iterable[tuple[date, Due]]) -> list[tuple[date, str, int]]:
+    """What the entries lack of what is due (by the date that it counts from), in order: minor units in, by date and
+    kind."""
+    missing: Counter[tuple[date, str]] = Counter()
+    for on, one in due:
+        missing[on, INTEREST] += one.paid_minor
+        missing[on, TAX] -= one.withheld_minor
+        missing[on, OVERDRAFT_INTEREST] -= one.charged_minor
+    missing.subtract(history.booked)
+    return [(on, kind, minor) for (on, kind), minor in sorted(missing.items()) if minor]
 
 
 def booked(

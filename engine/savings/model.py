@@ -138,14 +138,14 @@ class EarnedTotal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
-    """An account's entries: movements as (effective date, minor units in), and what posting has booked as (effective
-    date, kind, minor units in). `recompute_from` is the account's at that time. Read, never written."""
+    """An account's entries, in minor units in: movements by effective date, and what posting has booked by effective
+    date and kind. `recompute_from` is the account's at that time. Read, never written."""
 
     ALSO_BY: ClassVar[tuple[str, ...]] = ()
 
     id: UUID
-    movements: tuple[tuple[date, int], ...]
-    booked: tuple[tuple[date, str, int], ...]
+    movements: Mapping[date, int]
+    booked: Mapping[tuple[date, str], int]
     recompute_from: date | None
 
 

@@ -8,7 +8,8 @@ that a night that was cut short goes on where it stopped, and a second one finds
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from typing import Any
@@ -27,7 +28,6 @@ from engine.savings.products import (
     Frequency,
     RateVersion,
     SavingsProduct,
-    Segment,
     ends,
     in_force,
     segments,
@@ -35,10 +35,10 @@ from engine.savings.products import (
 from engine.savings.store import read_marks, read_offered, read_rates
 from engine.vocabulary.money import BPS
 
-USUAL, PROMOTED, NOTHING = 0, 1, 2
-"""Which lines are used of a product: with its rates, with the promotion's added, or none earns."""
 ACCRUAL_CHUNK = 250_000
 """Accounts whose interest is counted in one transaction; for as long as it takes nobody moves money on them."""
+AT_ONCE = 2
+"""Chunks that are counted at a time: the arithmetic is most of the work, and a database has another core for it."""
 
 Watch = Callable[[int, int], object]
 """Told how many accounts of how many are done."""
@@ -51,19 +51,22 @@ _UPTO = text("select id from savings_accounts where id > :after order by id offs
 
 # Each level names what the next uses: computed once for an account, and `offset 0` keeps the planner from undoing that.
 _ACCRUE = f"""
-with terms as (
-    select * from unnest(
+with terms as materialized (
+    select product_id, weight, year, parts, share, overdraft_slope, promotional_days, average_ends, period_ends,
+           anniversary, cast(usual_least as bigint[]) as usual_least, cast(usual_fixed as bigint[]) as usual_fixed,
+           cast(usual_slopes as bigint[]) as usual_slopes, cast(usual_rates as bigint[]) as usual_rates,
+           cast(promoted_least as bigint[]) as promoted_least, cast(promoted_fixed as bigint[]) as promoted_fixed,
+           cast(promoted_slopes as bigint[]) as promoted_slopes, cast(promoted_rates as bigint[]) as promoted_rates
+    from unnest(
         cast(:products as uuid[]), cast(:weights as bigint[]), cast(:years as bigint[]), cast(:parts as bigint[]),
         cast(:shares as bigint[]), cast(:overdraft_slopes as bigint[]), cast(:promotional_days as integer[]),
-        cast(:averages_end as boolean[]), cast(:periods_end as boolean[]), cast(:anniversaries as boolean[])
+        cast(:averages_end as boolean[]), cast(:periods_end as boolean[]), cast(:anniversaries as boolean[]),
+        cast(:usual_least as text[]), cast(:usual_fixed as text[]), cast(:usual_slopes as text[]),
+        cast(:usual_rates as text[]), cast(:promoted_least as text[]), cast(:promoted_fixed as text[]),
+        cast(:promoted_slopes as text[]), cast(:promoted_rates as text[])
     ) as t(product_id, weight, year, parts, share, overdraft_slope, promotional_days, average_ends, period_ends,
-           anniversary)
-), lines as materialized (
-    select * from unnest(
-        cast(:line_products as uuid[]), cast(:line_uses as integer[]), cast(:line_least as bigint[]),
-        cast(:line_beyond as bigint[]), cast(:line_fixed as bigint[]), cast(:line_slopes as bigint[]),
-        cast(:line_rates as bigint[])
-    ) as g(product_id, used, least, beyond, fixed, slope, rate_bps)
+           anniversary, usual_least, usual_fixed, usual_slopes, usual_rates, promoted_least, promoted_fixed,
+           promoted_slopes, promoted_rates)
 )
 update savings_accounts s set (
     accrued_through, earned_micro, earned_parts, compounded_micro, owed_micro, owed_parts, average_sum, average_days
@@ -77,32 +80,40 @@ update savings_accounts s set (
     from (
         select *, s.earned_micro + credit / t.year + earned_over / t.parts as earned, earned_over % t.parts as left_over
         from (
-            select *, s.earned_parts + (credit % t.year * {BPS} + credit_bps) * t.share as earned_over,
+            select *, s.earned_parts + (credit % t.year * {BPS} + days * fraction * rate_bps) * t.share as earned_over,
                    s.owed_parts + debit % t.year * {BPS} * t.share as owed_over
             from (
-                select k.*, k.days * g.fixed + g.slope * k.base as credit,
-                       k.days * k.fraction * g.rate_bps as credit_bps,
-                       t.weight * greatest(-k.balance, 0) * t.overdraft_slope as debit
+                select *,
+                       case when line = 0 then 0
+                            when promoted then days * t.promoted_fixed[line] + t.promoted_slopes[line] * base
+                            else days * t.usual_fixed[line] + t.usual_slopes[line] * base end as credit,
+                       case when line = 0 then 0 when promoted then t.promoted_rates[line]
+                            else t.usual_rates[line] end as rate_bps
                 from (
-                    select *, gathered + days * ((s.compounded_micro - fraction) / {MICRO}) as base,
-                           t.average_ends or compounds or cast(:day as date) - s.opened_on = t.promotional_days - 1
-                           as takes
+                    select *,
+                           case when not takes or s.matures_on <= :day or days = 0 or base < 0 then 0
+                                when promoted then width_bucket(base / days, t.promoted_least)
+                                else width_bucket(base / days, t.usual_least) end as line
                     from (
-                        select a.balance_minor{{later}} as balance, s.average_days + t.weight as days,
-                               s.average_sum + t.weight * greatest(a.balance_minor{{later}}, 0) as gathered,
-                               (s.compounded_micro + {MICRO}) % {MICRO} as fraction,
-                               t.period_ends or coalesce(s.matures_on = :following, false) or (
-                                   t.anniversary
-                                   and date_part('month', s.opened_on) * 100 + date_part('day', s.opened_on)
-                                   = any(cast(:anniversary_days as integer[]))) as compounds
+                        select *, gathered + days * ((s.compounded_micro - fraction) / {MICRO}) as base,
+                               t.average_ends or compounds
+                               or cast(:day as date) - s.opened_on = t.promotional_days - 1 as takes,
+                               cast(:day as date) - s.opened_on < t.promotional_days as promoted
+                        from (
+                            select s.average_days + t.weight as days,
+                                   s.average_sum + t.weight * greatest(a.balance_minor{{later}}, 0) as gathered,
+                                   t.weight * greatest(-(a.balance_minor{{later}}), 0) * t.overdraft_slope as debit,
+                                   (s.compounded_micro + {MICRO}) % {MICRO} as fraction,
+                                   t.period_ends or coalesce(s.matures_on = :following, false) or (
+                                       t.anniversary
+                                       and date_part('month', s.opened_on) * 100 + date_part('day', s.opened_on)
+                                       = any(cast(:anniversary_days as integer[]))) as compounds
+                            offset 0
+                        ) seen
                         offset 0
-                    ) seen
+                    ) based
                     offset 0
-                ) k join lines g on g.product_id = s.product_id and g.used = case
-                    when not k.takes or s.matures_on <= :day then {NOTHING}
-                    when cast(:day as date) - s.opened_on < t.promotional_days then {PROMOTED} else {USUAL} end
-                where (g.least is null or k.base >= g.least * k.days)
-                  and (g.beyond is null or k.base < g.beyond * k.days)
+                ) tiered
                 offset 0
             ) yearly
             offset 0
@@ -163,22 +174,36 @@ class Night:
 
 
 def accrue_day(night: Night, chunk: int = ACCRUAL_CHUNK) -> int:
-    """Count the day's interest of every account that was counted through the day before; how many there were."""
+    """Count the day's interest of every account that was counted through the day before; how many there were.
+
+    Chunks are independent of each other: `AT_ONCE` of them are counted at a time, each on a connection of its own.
+    """
     values = _terms(night) | {"day": night.day, "before": night.day - DAY, "following": night.day + DAY}
-    done, after = 0, None
     with night.engine.connect() as connection:
         about = connection.execute(_ABOUT).scalar_one()
         values |= _marks(connection, night)
+        ends = _chunk_ends(connection, chunk)
     statement = _DISTURBED if values["mark_chains"] else _UNDISTURBED
-    while True:
+
+    def count(after: UUID | None, upto: UUID | None) -> int:
         with night.engine.begin() as connection:
-            upto = connection.execute(_UPTO, {"after": after or UUID(int=0), "most": chunk - 1}).scalar()
             connection.execute(_ROOM)
-            done += connection.execute(statement, values | {"after": after, "upto": upto}).rowcount
-        night.watch(done, max(done, about))
-        if upto is None:
-            return done
-        after = upto
+            return connection.execute(statement, values | {"after": after, "upto": upto}).rowcount
+
+    done = 0
+    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="accrual") as threads:
+        for number in threads.map(count, (None, *ends), (*ends, None)):
+            done += number
+            night.watch(done, max(done, about))
+    return done
+
+
+def _chunk_ends(connection: Connection, chunk: int) -> list[UUID]:
+    """The last account of each chunk but the last, which has no end."""
+    ends: list[UUID] = []
+    while upto := connection.execute(_UPTO, {"after": ends[-1] if ends else UUID(int=0), "most": chunk - 1}).scalar():
+        ends.append(upto)
+    return ends
 
 
 def post_day(night: Night) -> int:
@@ -226,10 +251,23 @@ def _calendar_ends(frequency: Frequency, day: date) -> bool:
     return frequency not in (Frequency.ANNIVERSARY, Frequency.AT_MATURITY) and ends(frequency, day, day, None)
 
 
-def _covering(lines: Sequence[Segment]) -> tuple[tuple[int | None, Segment], ...]:
-    """Lines for all balances, with nothing earned below the first: every account has exactly one."""
-    nothing = Segment(0, lines[0].least if lines else None, 0, 0, 0)
-    return ((None, nothing), *((line.least, line) for line in lines))
+def _lines(offered: Sequence[Offered], versions: Sequence[RateVersion | None], *, promoted: bool) -> dict[str, Any]:
+    """Each product's lines as arrays of their own, in rising order of the balance from which they hold."""
+    every = [
+        () if version is None else segments(version, one.product.promotional_bps if promoted else 0)
+        for one, version in zip(offered, versions, strict=True)
+    ]
+    name = "promoted" if promoted else "usual"
+    return {
+        f"{name}_least": [_array(line.least for line in lines) for lines in every],
+        f"{name}_fixed": [_array(line.fixed for line in lines) for lines in every],
+        f"{name}_slopes": [_array(line.slope for line in lines) for lines in every],
+        f"{name}_rates": [_array(line.rate_bps for line in lines) for lines in every],
+    }
+
+
+def _array(numbers: Iterable[int]) -> str:
+    return "{" + ",".join(map(str, numbers)) + "}"
 
 
 def _marks(connection: Connection, night: Night) -> dict[str, Any]:
@@ -243,37 +281,27 @@ def _terms(night: Night) -> dict[str, Any]:
     products = [one.product for one in night.offered]
     current = [in_force(one.versions, day) for one in night.offered]
     periods_end = [_calendar_ends(one.compounding, day) or _calendar_ends(one.posting, day) for one in products]
-    lines = [
-        (one.product.id, used, line)
-        for one, version in zip(night.offered, current, strict=True)
-        for used, bonus_bps in ((USUAL, 0), (PROMOTED, one.product.promotional_bps), (NOTHING, 0))
-        if used != PROMOTED or bonus_bps
-        for line in _covering(() if version is None or used == NOTHING else segments(version, bonus_bps))
-    ]
-    return {
-        "products": [one.id for one in products],
-        "weights": [one.day_count.weight(day) for one in products],
-        "years": [one.day_count.year(day) for one in products],
-        "parts": [parts_of(one) for one in products],
-        "shares": [parts_of(one) // BPS // one.day_count.year(day) for one in products],
-        "overdraft_slopes": [
-            0 if version is None else version.overdraft_bps * (MICRO // 10_000) for version in current
-        ],
-        "promotional_days": [one.promotional_days if one.promotional_bps else 0 for one in products],
-        "averages_end": [
-            one.product.balance_method is BalanceMethod.DAILY_BALANCE
-            or in_force(one.versions, following) is not version
-            or one.product.day_count.year(day) != one.product.day_count.year(following)
-            for one, version in zip(night.offered, current, strict=True)
-        ],
-        "periods_end": periods_end,
-        "anniversaries": [Frequency.ANNIVERSARY in (one.compounding, one.posting) for one in products],
-        "anniversary_days": anniversary_days(day),
-        "line_products": [one for one, _, _ in lines],
-        "line_uses": [used for _, used, _ in lines],
-        "line_least": [least for _, _, (least, _) in lines],
-        "line_beyond": [line.beyond for _, _, (_, line) in lines],
-        "line_fixed": [line.fixed for _, _, (_, line) in lines],
-        "line_slopes": [line.slope for _, _, (_, line) in lines],
-        "line_rates": [line.rate_bps for _, _, (_, line) in lines],
-    }
+    return (
+        {
+            "products": [one.id for one in products],
+            "weights": [one.day_count.weight(day) for one in products],
+            "years": [one.day_count.year(day) for one in products],
+            "parts": [parts_of(one) for one in products],
+            "shares": [parts_of(one) // BPS // one.day_count.year(day) for one in products],
+            "overdraft_slopes": [
+                0 if version is None else version.overdraft_bps * (MICRO // 10_000) for version in current
+            ],
+            "promotional_days": [one.promotional_days if one.promotional_bps else 0 for one in products],
+            "averages_end": [
+                one.product.balance_method is BalanceMethod.DAILY_BALANCE
+                or in_force(one.versions, following) is not version
+                or one.product.day_count.year(day) != one.product.day_count.year(following)
+                for one, version in zip(night.offered, current, strict=True)
+            ],
+            "periods_end": periods_end,
+            "anniversaries": [Frequency.ANNIVERSARY in (one.compounding, one.posting) for one in products],
+            "anniversary_days": anniversary_days(day),
+        }
+        | _lines(night.offered, current, promoted=False)
+        | _lines(night.offered, current, promoted=True)
+    )

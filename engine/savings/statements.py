@@ -131,10 +131,7 @@ def _earned(connection: Connection, account: SavingsAccount, through: date) -> i
         return account.earned_micro
     (product,) = read_products(connection, [account.product_id])
     (history,) = read_histories(connection, [account])
-    movements: Counter[date] = Counter()
-    for on, minor in history.movements:
-        movements[on] += minor
-    end = course(product, tuple(read_rates(connection, [product.id])), account.opened_on, movements, through)
+    end = course(product, tuple(read_rates(connection, [product.id])), account.opened_on, history.movements, through)
     return end.accrued.earned_micro
 
 
@@ -163,15 +160,12 @@ def read_course(connection: Connection, account: SavingsAccount) -> DrawnCourse:
     (product,) = read_products(connection, [account.product_id])
     versions = tuple(read_rates(connection, [product.id]))
     (history,) = read_histories(connection, [account])
-    movements: Counter[date] = Counter()
-    for on, minor in history.movements:
-        movements[on] += minor
     points: list[Point] = []
     course(
         product,
         versions,
         account.opened_on,
-        movements,
+        history.movements,
         account.accrued_through,
         posted_through=account.posted_through,
         tell=lambda day, balance, accrued: points.append(Point(day, balance, accrued.unpaid_micro, accrued.paid_minor)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import date, datetime
 from uuid import UUID
@@ -276,18 +277,18 @@ def read_rates(connection: Connection, product_ids: Sequence[UUID]) -> list[Rate
 
 def read_histories(connection: Connection, accounts: Sequence[SavingsAccount]) -> list[History]:
     """All that the entries of these accounts say, by effective date."""
-    movements: dict[UUID, list[tuple[date, int]]] = {account.id: [] for account in accounts}
-    booked: dict[UUID, list[tuple[date, str, int]]] = {account.id: [] for account in accounts}
+    movements: dict[UUID, Counter[date]] = {account.id: Counter() for account in accounts}
+    booked: dict[UUID, Counter[tuple[date, str]]] = {account.id: Counter() for account in accounts}
     for row in connection.execute(_HISTORY, {"ids": list(movements)}):
         if row.kind in BOOKED_KINDS:
-            booked[row.id].append((row.effective_on, row.kind, row.minor))
+            booked[row.id][row.effective_on, row.kind] += row.minor
         else:
-            movements[row.id].append((row.effective_on, row.minor))
+            movements[row.id][row.effective_on] += row.minor
     return [
         History(
             id=history_id(account.id),
-            movements=tuple(movements[account.id]),
-            booked=tuple(booked[account.id]),
+            movements=movements[account.id],
+            booked=booked[account.id],
             recompute_from=account.recompute_from,
         )
         for account in accounts

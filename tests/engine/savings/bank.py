@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import fields
 from datetime import UTC, date, datetime, time, timedelta
@@ -141,18 +140,15 @@ class Bank:
             (product,) = read_products(connection, [account.product_id])
             versions = tuple(read_rates(connection, [product.id]))
             (history,) = read_histories(connection, [account])
-        movements: Counter[date] = Counter()
-        for on, minor in history.movements:
-            movements[on] += minor
         end = course(
             product,
             versions,
             account.opened_on,
-            movements,
+            history.movements,
             account.accrued_through,
             posted_through=account.posted_through,
         )
-        later = sum(minor for on, minor in movements.items() if on > account.accrued_through)
+        later = sum(minor for on, minor in history.movements.items() if on > account.accrued_through)
         return end.accrued, end.balance_minor + later
 
     def findings(self) -> list[str]:
