@@ -30,6 +30,7 @@ from engine.settlement.audit import ACQUIRER_PROOFS, acquirer_figures
 from engine.settlement.jobs import payout_steps, settlement_steps
 from engine.vocabulary.keys import KEYS
 from engine.vocabulary.messages import (
+    AuthorizationAdviceResponse,
     AuthorizationRequest,
     AuthorizationResponse,
     CompletionAdvice,
@@ -44,6 +45,7 @@ TERMINALS = "terminals"
 """The other end of the zone key under which an acquirer's terminals encrypt PIN blocks."""
 
 _MESSAGES = (
+    AuthorizationAdviceResponse,
     AuthorizationRequest,
     AuthorizationResponse,
     ReversalAdvice,

@@ -14,7 +14,14 @@ import structlog
 from engine.ports import Clock, Door
 from engine.vocabulary.decision import Message
 from engine.vocabulary.errors import BezantError, FormatError
-from engine.vocabulary.messages import AuthorizationRequest, AuthorizationResponse, ReversalAdvice, ReversalResponse
+from engine.vocabulary.messages import (
+    AuthorizationAdvice,
+    AuthorizationAdviceResponse,
+    AuthorizationRequest,
+    AuthorizationResponse,
+    ReversalAdvice,
+    ReversalResponse,
+)
 from gateways.iso8583.codec import Fields
 from gateways.iso8583.dialling import Dialler
 from gateways.iso8583.hosting import serve_request
@@ -93,9 +100,9 @@ class MemberEnd:
     def _on_message(self, session: Session, fields: Fields) -> None:
         message = from_fields(fields, now=self._clock.now())
         match message:
-            case AuthorizationRequest() | ReversalAdvice():
+            case AuthorizationRequest() | AuthorizationAdvice() | ReversalAdvice():
                 serve_request(self._door, message, fields, session.send)
-            case AuthorizationResponse() | ReversalResponse():
+            case AuthorizationResponse() | AuthorizationAdviceResponse() | ReversalResponse():
                 try:
                     self._door.submit(message)
                 except BezantError as full:

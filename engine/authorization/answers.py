@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
@@ -30,8 +31,8 @@ class Asked:
     """A request with what `prepare` found out about it: which payment it is about, the card's token, and the
     identifiers to load.
 
-    `pan` is the request's card number or, for a timer, that of the payment whose reversal it may send; None when
-    there is none to send.
+    `base_id` is the payment that an increment adds to. `pan` is the request's card number or, for a timer or a late
+    increment, that of the payment whose reversal may be sent; None when there is none to send.
     """
 
     request: Any
@@ -40,16 +41,17 @@ class Asked:
     pan: Pan | None = None
     merchant: UUID | None = None
     terminal: UUID | None = None
+    base_id: UUID | None = None
 
 
-def answer_terminal(payment: Payment, icc_data: bytes | None = None) -> AnswerTo:
+def answer_terminal(payment: Payment, told: Mapping[str, Json] | None = None) -> AnswerTo:
     """The answer to the terminal's request, which had been left open. The payment holds the fields of its key.
 
-    `icc_data` is what the issuer tells the chip (DE 55), approved or not.
+    `told` is what the issuer says beside: to the chip (DE 55), of balances (DE 54), of what was typed (DE 48).
     """
     answer = answer_of(payment)
-    if icc_data is not None:
-        answer = replace(answer, facts={**answer.facts, "icc_data": icc_data.hex().upper()})
+    if told:
+        answer = replace(answer, facts={**answer.facts, **told})
     return AnswerTo(key_of(KEYS[AuthorizationRequest], payment), answer)
 
 

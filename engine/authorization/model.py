@@ -17,6 +17,8 @@ class PaymentState(StrEnum):
 
     - `pending`: asked of the network, not answered.
     - `approved`: a pre-authorization that waits for its completion.
+    - `confirmed`: approved, and there is nothing to capture: an account verification, a balance inquiry.
+    - `joined`: an increment that was approved; its pre-authorization has grown by it.
     - `captured`: to be presented at the next cut-off.
     - `declined`: refused by us, the network or the issuer.
     - `timed_out`: nobody answered in time; the terminal was told 91 and the network that it is off.
@@ -26,6 +28,8 @@ class PaymentState(StrEnum):
 
     PENDING = "pending"
     APPROVED = "approved"
+    CONFIRMED = "confirmed"
+    JOINED = "joined"
     CAPTURED = "captured"
     DECLINED = "declined"
     TIMED_OUT = "timed_out"
@@ -85,6 +89,14 @@ class Payment:
     reversal_stan: str | None = None
     reversal_transmitted_at: datetime | None = None
     reversal_reason: str | None = None
+    is_financial: bool = False
+    base_id: UUID | None = None
+    """The pre-authorization that an increment adds to."""
+
+    @property
+    def message_type(self) -> str:
+        """The MTI of its request."""
+        return "0200" if self.is_financial else "0100"
 
     @property
     def masked_pan(self) -> str:
@@ -105,6 +117,21 @@ class PaymentApproved(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentCaptured(Event):
     """A payment's amount is final and will be presented."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentConfirmed(Event):
+    """Approved, and there is nothing to capture."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentIncreased(Event):
+    """A pre-authorization has grown by an increment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncrementJoined(Event):
+    """An increment was approved, and is part of its pre-authorization."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

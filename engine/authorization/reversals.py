@@ -45,8 +45,18 @@ FIRST_REPEAT = timedelta(seconds=60)
 LONGEST_REPEAT = timedelta(hours=1)
 
 
-def take_back(route: Route, asked: Asked, reversal: ReversalAdvice, payment: Payment | None, now: datetime) -> Decision:
-    """0400, 0401: a terminal takes a payment back. Answered at once, with 00 or why not."""
+def take_back(
+    route: Route,
+    asked: Asked,
+    reversal: ReversalAdvice,
+    payment: Payment | None,
+    now: datetime,
+    *,
+    base: Payment | None,
+) -> Decision:
+    """0400, 0401: a terminal takes a payment back. Answered at once, with 00 or why not. `base` is the payment that an
+    increment has joined, which shrinks by as much.
+    """
     total = reversal.replacement_amount
     if payment is None:
         if total is not None:
@@ -59,6 +69,10 @@ def take_back(route: Route, asked: Asked, reversal: ReversalAdvice, payment: Pay
         return refused(ResponseCode.INVALID_TRANSACTION, "already_presented")
     if payment.state in (PaymentState.DECLINED, PaymentState.TIMED_OUT, PaymentState.REVERSED):
         return Decision(answer=accepted(payment))
+    if payment.state is PaymentState.CONFIRMED:
+        return Decision(answer=accepted(payment))
+    if payment.state is PaymentState.JOINED:
+        return _parted(route, payment, base, reversal, now)
     if total is None:
         return _taken_back(route, payment, reversal, now)
     return _reduced(route, payment, reversal, total, now)
@@ -80,6 +94,17 @@ def _taken_back(route: Route, payment: Payment, reversal: ReversalAdvice, now: d
         answer=accepted(off),
         answers=(answer_terminal(off),) if was_pending else (),
     )
+
+
+def _parted(route: Route, payment: Payment, base: Payment | None, reversal: ReversalAdvice, now: datetime) -> Decision:
+    assert base is not None, "an increment that has joined names its pre-authorization"
+    if reversal.replacement_amount is not None:
+        return refused(ResponseCode.INVALID_TRANSACTION, "increment_is_reversed_whole")
+    if base.state is not PaymentState.APPROVED:
+        return refused(ResponseCode.INVALID_TRANSACTION, f"original_is_{base.state}")
+    less = replace(base, amount_minor=base.amount_minor - payment.amount_minor)
+    off = _taken_back(route, payment, reversal, now)
+    return off._replace(events=(PaymentReduced(subject=less), *off.events))
 
 
 def _reduced(route: Route, payment: Payment, reversal: ReversalAdvice, total: Money, now: datetime) -> Decision:
@@ -162,7 +187,7 @@ def advice_of(route: Route, payment: Payment, pan: Pan) -> Message:
         processing_code=payment.processing_code,
         amount=Money(payment.requested_minor, payment.asset),
         original=OriginalData(
-            message_type="0100",
+            message_type=payment.message_type,
             stan=payment.stan,
             transmitted_at=payment.transmitted_at,
             acquirer_id=payment.acquirer_id,

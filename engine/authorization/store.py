@@ -24,6 +24,7 @@ from engine.vault.store import reveal
 from engine.vocabulary.decision import Message, State, TimerFired
 from engine.vocabulary.identifiers import Pan, Secret
 from engine.vocabulary.messages import (
+    AuthorizationAdviceResponse,
     AuthorizationRequest,
     AuthorizationResponse,
     CompletionAdvice,
@@ -67,11 +68,17 @@ payments = Table(
     Column("reversal_stan", Text),
     Column("reversal_transmitted_at", DateTime(timezone=True)),
     Column("reversal_reason", Text),
+    Column("is_financial", Boolean, nullable=False),
+    Column("base_id", Uuid),
     # What the next cut-off presents: small, however many payments there have been.
     Index("payments_to_present", "id", postgresql_where=text("state = 'captured'")),
 )
 
 payment_rows = NounRows(Payment, payments)
+
+_INCREMENTS = text("select id from payments where id = any(:ids) and base_id is not null")
+_BASES = text("select base_id from payments where id = any(:ids) and base_id is not null")
+"""A payment's pre-authorization never changes: it is read before anything is locked."""
 
 
 def find_payment(connection: Connection, identifier: UUID) -> Payment | None:
@@ -80,8 +87,12 @@ def find_payment(connection: Connection, identifier: UUID) -> Payment | None:
 
 
 def load(connection: Connection, asked: Sequence[Asked], state: State) -> set[UUID]:
-    """Lock the payments, read the merchants and terminals of new ones. Authorization moves no money: no accounts."""
-    for payment in payment_rows.lock(connection, sorted({one.payment_id for one in asked})):
+    """Lock the payments and those that increments add to, read the merchants and terminals of new ones. Authorization
+    moves no money: no accounts."""
+    ids = {one.payment_id for one in asked}
+    ids |= {one.base_id for one in asked if one.base_id is not None}
+    ids |= set(connection.execute(_BASES, {"ids": sorted(ids)}).scalars())
+    for payment in payment_rows.lock(connection, sorted(ids)):
         state.put(payment)
     read_merchants(connection, {one.merchant for one in asked if one.merchant is not None}, state)
     read_terminals(connection, {one.terminal for one in asked if one.terminal is not None}, state)
@@ -100,8 +111,19 @@ class Preparation:
         """
         tokens = _kept(outside, [request for request in requests if hasattr(request, "pan")])
         timers = [request for request in requests if isinstance(request, TimerFired)]
-        revealed = _revealed(outside, [timer.subject_id for timer in timers]) if timers else {}
+        answered = [one for one in requests if isinstance(one, AuthorizationResponse)]
+        increments = self._increments(outside, answered)
+        wanted = [*(timer.subject_id for timer in timers), *increments]
+        revealed = _revealed(outside, wanted) if wanted else {}
         return [self._asked(request, tokens, revealed) for request in requests]
+
+    def _increments(self, outside: Outside, answered: Sequence[AuthorizationResponse]) -> list[UUID]:
+        """Those payments among the answered that add to another."""
+        if not answered:
+            return []
+        ids = [self._id(one.acquirer_id, one, one) for one in answered]
+        with outside.read() as connection:
+            return list(connection.execute(_INCREMENTS, {"ids": ids}).scalars())
 
     def _asked(self, request: Any, tokens: dict[Pan, UUID], revealed: dict[UUID, Pan]) -> Asked:
         match request:
@@ -116,8 +138,13 @@ class Preparation:
                     sale.pan,
                     id_of_merchant(self._institution, sale.merchant_id),
                     id_of_terminal(self._institution, sale.terminal_id),
+                    None if sale.original is None else self._id(sale.original.acquirer_id, sale, sale.original),
                 )
             case AuthorizationResponse():
+                # The card is wanted only where an increment came too late for its pre-authorization.
+                identifier = self._id(request.acquirer_id, request, request)
+                return Asked(request, identifier, pan=revealed.get(identifier))
+            case AuthorizationAdviceResponse():
                 return Asked(request, self._id(request.acquirer_id, request, request))
             case ReversalAdvice() | CompletionAdvice():
                 return Asked(

@@ -41,7 +41,7 @@ from engine.ledger.chart import (
 )
 from engine.merchants.model import Merchant
 from engine.vocabulary.decision import Answer, Decision, Message, State
-from engine.vocabulary.messages import REFUND
+from engine.vocabulary.messages import CREDITS, REFUND
 from engine.vocabulary.money import round_half_even
 from engine.vocabulary.postings import Posting, PostingOutcome
 
@@ -74,14 +74,15 @@ def _present(book: str, member_id: str, state: State, request: PresentPayment) -
     if payment.state is not PaymentState.CAPTURED:
         return _refused(f"payment_is_{payment.state}")
     merchant = state.need(Merchant, payment.merchant)
-    is_refund = payment.processing_code[:2] == REFUND
+    is_refund = payment.processing_code[:2] in CREDITS
     item = ClearingItem(
         id=id_of_item(book, payment.id),
         arn=acquirer_reference_number(member_id, request.business_date, payment.id),
         payment_id=payment.id,
         merchant=merchant.id,
         account_id=merchant.account_id,
-        processing_code=payment.processing_code,
+        # To clearing an original credit is a credit like any other.
+        processing_code=REFUND + payment.processing_code[2:] if is_refund else payment.processing_code,
         amount_minor=payment.captured_minor,
         discount_minor=0 if is_refund else merchant.discount_minor(payment.captured_minor),
         asset=payment.asset,

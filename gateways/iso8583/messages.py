@@ -11,8 +11,8 @@ missing or wrong raises `FormatError` naming it; the gateway answers DE 39 = 30.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import datetime
 from typing import Final
 
 from engine.vocabulary.errors import FormatError
@@ -25,11 +25,9 @@ from engine.vocabulary.messages import (
     CompletionResponse,
     NetworkManagementRequest,
     OfflineSaleAdvice,
-    OriginalData,
     ReversalAdvice,
     ReversalResponse,
 )
-from engine.vocabulary.money import ASSETS, Money
 from gateways.iso8583.codec import Fields
 from gateways.iso8583.composites import (
     ADDRESS,
@@ -38,9 +36,19 @@ from gateways.iso8583.composites import (
     CVV2_VERDICT,
     PARTIAL_APPROVAL_SUPPORT,
     STORED_CREDENTIAL,
-    join_private,
 )
 from gateways.iso8583.elements import AVAILABLE_BALANCE, CASH_BACK, LEDGER_BALANCE, MERCHANT, Reader
+from gateways.iso8583.writing import (
+    additional_amount,
+    amount,
+    balances,
+    digits,
+    given,
+    icc_data,
+    original_data,
+    private,
+    transmission,
+)
 
 OnlineMessage = (
     AuthorizationRequest
@@ -54,8 +62,6 @@ OnlineMessage = (
     | CompletionResponse
     | NetworkManagementRequest
 )
-
-_MAX_AMOUNT_MINOR: Final = 10**12
 
 
 def to_fields(message: OnlineMessage) -> Fields:
@@ -71,17 +77,17 @@ def to_fields(message: OnlineMessage) -> Fields:
             return {
                 "t": "0210" if message.is_financial else "0110",
                 **_answered(message),
-                **_amount(message.amount),
-                **_given("38", message.approval_code),
-                **_private({ADDRESS_VERDICT: message.address_verdict, CVV2_VERDICT: message.cvv2_verdict}),
-                **_balances(message),
-                **_icc_data(message.icc_data),
+                **amount(message.amount),
+                **given("38", message.approval_code),
+                **private({ADDRESS_VERDICT: message.address_verdict, CVV2_VERDICT: message.cvv2_verdict}),
+                **balances(message),
+                **icc_data(message.icc_data),
             }
         case AuthorizationAdvice():
             return {
                 **_authorization_request(message.request),
                 "t": "0121" if message.is_repeat else "0120",
-                **_given("38", message.approval_code),
+                **given("38", message.approval_code),
                 "39": message.response_code.value,
                 "60": message.reason.value,
             }
@@ -90,18 +96,17 @@ def to_fields(message: OnlineMessage) -> Fields:
         case ReversalAdvice():
             return _reversal(message)
         case ReversalResponse():
-            return {
-                "t": "0430" if message.is_advice else "0410", **_answered(message), "90": _original(message.original)
-            }  # fmt: skip
+            kind = "0430" if message.is_advice else "0410"
+            return {"t": kind, **_answered(message), "90": original_data(message.original)}
         case CompletionAdvice():
             return {
                 "t": "0221" if message.is_repeat else "0220",
                 **_sent(message),
                 "2": message.pan.clear,
                 "3": "000000",
-                **_amount(message.amount),
+                **amount(message.amount),
                 "42": message.merchant_id.ljust(15),
-                "90": _original(message.original),
+                "90": original_data(message.original),
             }
         case OfflineSaleAdvice():
             return {
@@ -110,7 +115,7 @@ def to_fields(message: OnlineMessage) -> Fields:
                 "38": message.approval_code,
             }
         case CompletionResponse():
-            original = {} if message.original is None else {"90": _original(message.original)}
+            original = {} if message.original is None else {"90": original_data(message.original)}
             return {"t": "0230", **_answered(message), **original}
         case NetworkManagementRequest():
             return {
@@ -135,31 +140,25 @@ def from_fields(fields: Fields, *, now: datetime, acquirer_id: str | None = None
     return read(Reader(fields, now, acquirer_id))
 
 
-def transmission(instant: datetime) -> str:
-    """An instant as DE 7."""
-    assert instant.utcoffset() is not None and not instant.microsecond, "DE 7 takes aware instants in whole seconds"
-    return instant.astimezone(UTC).strftime("%m%d%H%M%S")
-
-
 def _authorization_request(message: AuthorizationRequest) -> Fields:
     fields = {
         "t": message.message_type[:3] + ("1" if message.is_repeat else "0"),
         **_sent(message),
         "2": message.pan.clear,
         "3": message.processing_code,
-        **_amount(message.amount),
-        **_given("14", message.expiry),
-        **_given("18", message.mcc),
+        **amount(message.amount),
+        **given("14", message.expiry),
+        **given("18", message.mcc),
         "22": message.pos_entry_mode,
-        **_given("23", message.card_sequence_number),
+        **given("23", message.card_sequence_number),
         "25": message.pos_condition_code,
         "42": message.merchant_id.ljust(15),
-        **_given("43", message.merchant_name and message.merchant_name.ljust(40)),
-        **_icc_data(message.icc_data),
-        **_given("63", message.network_reference),
+        **given("43", message.merchant_name and message.merchant_name.ljust(40)),
+        **icc_data(message.icc_data),
+        **given("63", message.network_reference),
     }
     if message.cashback_minor:
-        fields["54"] = _additional(CASH_BACK, message.cashback_minor, message.amount.asset)
+        fields["54"] = additional_amount(CASH_BACK, message.cashback_minor, message.amount.asset)
     if message.track2 is not None:
         fields["35"] = message.track2.clear
     if message.pin_block is not None:
@@ -167,8 +166,8 @@ def _authorization_request(message: AuthorizationRequest) -> Fields:
     if message.key_serial_number is not None:
         fields["53"] = message.key_serial_number.hex().upper()
     if message.original is not None:
-        fields["90"] = _original(message.original)
-    return fields | _private(
+        fields["90"] = original_data(message.original)
+    return fields | private(
         {
             STORED_CREDENTIAL: MERCHANT if message.is_merchant_initiated else None,
             PARTIAL_APPROVAL_SUPPORT: "1" if message.takes_partial else None,
@@ -185,34 +184,16 @@ def _reversal(message: ReversalAdvice) -> Fields:
         **_sent(message),
         "2": message.pan.clear,
         "3": message.processing_code,
-        **_amount(message.amount),
+        **amount(message.amount),
         "42": message.merchant_id.ljust(15),
-        **_given("39", message.response_code),
-        **_given("63", message.network_reference),
-        "90": _original(message.original),
+        **given("39", message.response_code),
+        **given("63", message.network_reference),
+        "90": original_data(message.original),
     }
     if message.replacement_amount is not None:
         assert message.replacement_amount.asset == message.amount.asset, "a reversal keeps its currency"
-        fields["95"] = f"{_digits(message.replacement_amount)}{'0' * 12}C{'0' * 8}C{'0' * 8}"
+        fields["95"] = f"{digits(message.replacement_amount)}{'0' * 12}C{'0' * 8}C{'0' * 8}"
     return fields
-
-
-def _private(parts: Mapping[str, str | None]) -> Fields:
-    """DE 48 of those sub-elements that say something."""
-    said = {number: value for number, value in parts.items() if value}
-    return {"48": join_private(said)} if said else {}
-
-
-def _balances(message: AuthorizationResponse) -> Fields:
-    asset = message.amount.asset
-    told = ((LEDGER_BALANCE, message.ledger_minor), (AVAILABLE_BALANCE, message.available_minor))
-    amounts = "".join(_additional(kind, minor, asset) for kind, minor in told if minor is not None)
-    return {"54": amounts} if amounts else {}
-
-
-def _additional(kind: str, minor: int, asset: str) -> str:
-    """One amount of DE 54, of the default account."""
-    return f"00{kind}{ASSETS[asset].numeric}{'D' if minor < 0 or kind == CASH_BACK else 'C'}{abs(minor):012d}"
 
 
 def _sent(
@@ -228,7 +209,7 @@ def _sent(
         "7": transmission(message.transmitted_at),
         "11": message.stan,
         "32": message.acquirer_id,
-        **_given("37", message.rrn and message.rrn.ljust(12)),
+        **given("37", message.rrn and message.rrn.ljust(12)),
         "41": message.terminal_id.ljust(8),
     }
 
@@ -237,29 +218,7 @@ def _answered(
     message: AuthorizationResponse | AuthorizationAdviceResponse | ReversalResponse | CompletionResponse,
 ) -> Fields:
     reference = None if isinstance(message, CompletionResponse) else message.network_reference
-    return {**_sent(message), "39": message.response_code.value, **_given("63", reference)}
-
-
-def _given(element: str, value: str | None) -> Fields:
-    return {element: str(value)} if value else {}
-
-
-def _icc_data(icc_data: bytes | None) -> Fields:
-    return {"55": icc_data.hex().upper()} if icc_data else {}
-
-
-def _amount(money: Money) -> Fields:
-    return {"4": _digits(money), "49": ASSETS[money.asset].numeric}
-
-
-def _digits(money: Money) -> str:
-    assert 0 <= money.amount_minor < _MAX_AMOUNT_MINOR, "DE 4 holds 0 to 999,999,999,999 minor units"
-    return f"{money.amount_minor:012d}"
-
-
-def _original(original: OriginalData) -> str:
-    institution = original.acquirer_id.rjust(11, "0")
-    return f"{original.message_type}{original.stan}{transmission(original.transmitted_at)}{institution}{'0' * 11}"
+    return {**_sent(message), "39": message.response_code.value, **given("63", reference)}
 
 
 def _read_authorization_request(read: Reader) -> AuthorizationRequest:

@@ -17,7 +17,7 @@ from engine.ledger.book import Book
 from engine.ledger.chart import INTERCHANGE_INCOME, NETWORK_PAYABLE, SINGLE_MESSAGES, UNPLACED_ITEMS
 from engine.ledger.model import Account
 from engine.vocabulary.decision import Answer, Decision, State
-from engine.vocabulary.messages import CASH, REFUND, Presentment
+from engine.vocabulary.messages import CASH, CREDITS, Presentment
 from engine.vocabulary.money import round_half_even
 from engine.vocabulary.postings import Posting
 from issuer.authorization.holds import post_back, release
@@ -93,7 +93,7 @@ def _matched(state: State, presentment: Presentment, card: Card | None) -> Autho
     found = state.find(Authorization, "network_reference", presentment.network_reference)
     if found is None or found.card_id != card.id:
         return None
-    return found if (found.transaction_type == REFUND) is is_refund(presentment) else None
+    return found if (found.transaction_type in CREDITS) is is_refund(presentment) else None
 
 
 def _place(book: Book, presentment: Presentment, authorization: Authorization | None, account: Account | None) -> UUID:

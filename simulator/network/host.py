@@ -17,7 +17,14 @@ from api.roles import Place
 from engine.processor import Processor
 from engine.vocabulary.decision import Message
 from engine.vocabulary.errors import BezantError, FormatError
-from engine.vocabulary.messages import AuthorizationRequest, AuthorizationResponse, ReversalAdvice, ReversalResponse
+from engine.vocabulary.messages import (
+    AuthorizationAdvice,
+    AuthorizationAdviceResponse,
+    AuthorizationRequest,
+    AuthorizationResponse,
+    ReversalAdvice,
+    ReversalResponse,
+)
 from gateways.iso8583.alarms import Alarm
 from gateways.iso8583.codec import Fields
 from gateways.iso8583.hosting import serve_request
@@ -103,11 +110,11 @@ class NetworkHost:
     def _on_message(self, session: Session, fields: Fields) -> None:
         message = from_fields(fields, now=self._clock.now())
         match message:
-            case AuthorizationRequest() | ReversalAdvice():
+            case AuthorizationRequest() | AuthorizationAdvice() | ReversalAdvice():
                 if message.acquirer_id != session.member_id:
                     raise FormatError("DE 32", "is not the member that this link speaks for")
                 serve_request(self._door, message, fields, session.send)
-            case AuthorizationResponse() | ReversalResponse():
+            case AuthorizationResponse() | AuthorizationAdviceResponse() | ReversalResponse():
                 heard = partial(self._heard, FromIssuer(member_id=session.member_id, response=message))
                 self._meet_fate(session.member_id, message, fields, heard)
             case _:

@@ -26,7 +26,7 @@ from simulator.network.settlement.model import KEYS as SETTLEMENT_KEYS
 from simulator.network.switching import decide as switching_rules
 from simulator.network.switching import store as switching_store
 from simulator.network.switching.forwarding import Forwarding
-from simulator.network.switching.model import ISSUER_TIMEOUT, REVERSAL_REPEAT
+from simulator.network.switching.model import ADVICE_REPEAT, ISSUER_TIMEOUT, REVERSAL_REPEAT
 from simulator.network.switching.model import KEYS as SWITCHING_KEYS
 from simulator.sending import SENDING
 
@@ -48,12 +48,17 @@ def network_stages(institution: Institution, reachable: Callable[[str], bool]) -
         Stage(
             name="switching",
             keys=SWITCHING_KEYS,
-            timers=(ISSUER_TIMEOUT, REVERSAL_REPEAT),
+            timers=(ISSUER_TIMEOUT, REVERSAL_REPEAT, ADVICE_REPEAT),
             prepare=forwarding.prepare,
             load=partial(switching_store.load, book),
             decide=partial(switching_rules.decide, book),
             seal=forwarding.seal,
-            nouns=(switching_store.exchange_rows, switching_store.reversal_rows),
+            nouns=(
+                switching_store.exchange_rows,
+                switching_store.reversal_rows,
+                switching_store.terms_rows,
+                switching_store.use_rows,
+            ),
         ),
         Stage(
             name="clearing",

@@ -6,10 +6,24 @@ from datetime import datetime
 from typing import Protocol
 
 from engine.vocabulary.identifiers import network_reference
-from engine.vocabulary.messages import AuthorizationRequest, AuthorizationResponse, ReversalAdvice, ReversalResponse
+from engine.vocabulary.messages import (
+    AuthorizationAdvice,
+    AuthorizationAdviceResponse,
+    AuthorizationRequest,
+    AuthorizationResponse,
+    ReversalAdvice,
+    ReversalResponse,
+)
 from simulator.faults import Fate, Wire
 
-Passing = AuthorizationRequest | AuthorizationResponse | ReversalAdvice | ReversalResponse
+Passing = (
+    AuthorizationRequest
+    | AuthorizationAdvice
+    | AuthorizationAdviceResponse
+    | AuthorizationResponse
+    | ReversalAdvice
+    | ReversalResponse
+)
 """The messages that faults can hit."""
 
 

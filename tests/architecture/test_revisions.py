@@ -14,6 +14,7 @@ LANDED = {
     "engine/database/migrations/versions/engine/engine_0002.py": "a35ba73db116faf7f1835f2323a4501c",
     "engine/database/migrations/versions/engine/engine_0003.py": "93495401fc845bf3ea69abb2b9b30ce1",
     "engine/database/migrations/versions/engine/engine_0004.py": "f637045da4eb47afbd0f9a17a3a35062",
+    "engine/database/migrations/versions/engine/engine_0008.py": "2b354b98ae002e0ad29ebc2fa9e79bd2",
     "engine/database/migrations/versions/engine/engine_0012.py": "a9ecae107e8fdeee960b78eec9f1a323",
     "engine/database/migrations/versions/public/public_0001.py": "84033a804c34b804f116656a476d7a1b",
     "issuer/migrations/issuer_0001.py": "a57bcc3ec32d18e3e9b6400c4dc0d181",
@@ -21,6 +22,7 @@ LANDED = {
     "issuer/migrations/issuer_0003.py": "1c76786647963400ee01fc2525ceef2f",
     "issuer/migrations/issuer_0006.py": "35387e2e2c593a2c8ee8b7a82fc32f36",
     "simulator/migrations/simulator_0001.py": "57066c3f312316006989781c062fa38f",
+    "simulator/migrations/simulator_0004.py": "cb3f8aa090fd0d8b6c5e472c8410c416",
 }
 """The first 32 hexadecimal digits of each file's SHA-256. A new revision adds its line; no line ever changes."""
 

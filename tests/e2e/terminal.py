@@ -43,9 +43,11 @@ SPECIFICATION: Mapping[str, Mapping[str, Any]] = {
         "48": (3, 999, "private: sub-element 92 is the CVV2"),
         "49": (0, 3, "currency"),
         "52": (0, 16, "PIN block, hexadecimal"),
+        "54": (3, 120, "additional amounts"),
         "63": (3, 999, "the network's reference"),
         "70": (0, 3, "network management code"),
         "90": (0, 42, "original message"),
+        "95": (0, 42, "replacement amounts"),
     }.items()
 }
 
@@ -116,10 +118,21 @@ class Terminal:
         encrypted = encryptor.update(block.to_bytes(8, "big")) + encryptor.finalize()
         return self.purchase(card, amount_minor, de52=encrypted.hex().upper())
 
-    def reversal(self, of: Fields) -> Fields:
-        """A new 0400 that takes a request back."""
-        original = f"0100{of['11']}{of['7']}".ljust(42, "0")
-        return self._begun("0400") | {key: of[key] for key in ("2", "3", "4", "37", "49")} | {"90": original}
+    def reversal(self, of: Fields, new_total: int | None = None) -> Fields:
+        """A new 0400 that takes a request back, or all but a new total."""
+        less = {} if new_total is None else {"95": f"{new_total:012d}{'0' * 12}C{'0' * 8}C{'0' * 8}"}
+        echoed = {key: of[key] for key in ("2", "3", "4", "37", "49")}
+        return self._begun("0400") | echoed | self.naming(of) | less
+
+    def completion(self, of: Fields, amount_minor: int) -> Fields:
+        """A new 0220 that says what a request has come to."""
+        echoed = {key: of[key] for key in ("2", "37", "49")}
+        return self._begun("0220") | echoed | {"3": "000000", "4": f"{amount_minor:012d}"} | self.naming(of)
+
+    @staticmethod
+    def naming(of: Fields) -> Fields:
+        """DE 90: which request another is about."""
+        return {"90": f"{of['t'][:3]}0{of['11']}{of['7']}".ljust(42, "0")}
 
     def echo(self) -> Fields:
         """A new 0800."""

@@ -14,12 +14,14 @@ from engine.runtime.stage import Outside
 from engine.vault.store import reveal
 from engine.vocabulary.decision import Message, TimerFired
 from engine.vocabulary.identifiers import Secret
-from engine.vocabulary.messages import AuthorizationRequest, ReversalAdvice
+from engine.vocabulary.messages import AuthorizationAdvice, AuthorizationRequest, ReversalAdvice
 from simulator.network.members.store import read_names
 from simulator.network.routing import route
-from simulator.network.switching.model import ISSUER_TIMEOUT, Fired, FromIssuer, Prepared, Routed
+from simulator.network.switching.model import REVERSAL_REPEAT, Fired, FromIssuer, Prepared, Routed, SetStandIn
 from simulator.network.switching.store import read_cards
 
+Carried = AuthorizationRequest | AuthorizationAdvice | ReversalAdvice
+"""What members send and the network carries on."""
 UNREADABLE_PIN = Secret("0" * 16)
 
 
@@ -30,16 +32,20 @@ class Forwarding:
     reachable: Callable[[str], bool]
 
     def prepare(
-        self, outside: Outside, requests: Sequence[AuthorizationRequest | ReversalAdvice | FromIssuer | TimerFired]
+        self,
+        outside: Outside,
+        requests: Sequence[
+            AuthorizationRequest | AuthorizationAdvice | ReversalAdvice | FromIssuer | TimerFired | SetStandIn
+        ],
     ) -> list[Prepared]:
         """What `decide` sees of each: cards routed, and for timers the card number that may have to be sent again."""
-        asked = [one for one in requests if isinstance(one, AuthorizationRequest | ReversalAdvice)]
+        asked = [one for one in requests if isinstance(one, Carried)]
         routed = iter(self._routed(outside, asked))
         fired = iter(_fired(outside, [one for one in requests if isinstance(one, TimerFired)]))
         prepared: list[Prepared] = []
         for one in requests:
             match one:
-                case FromIssuer():
+                case FromIssuer() | SetStandIn():
                     prepared.append(one)
                 case TimerFired():
                     prepared.append(next(fired))
@@ -75,7 +81,9 @@ class Forwarding:
         }
         return [sealed.get(id(message), message) for message in messages]
 
-    def _routed(self, outside: Outside, requests: Sequence[AuthorizationRequest | ReversalAdvice]) -> list[Routed]:
+    def _routed(
+        self, outside: Outside, requests: Sequence[AuthorizationRequest | AuthorizationAdvice | ReversalAdvice]
+    ) -> list[Routed]:
         if not requests:
             return []
         first = min(request.transmitted_at for request in requests)
@@ -89,8 +97,8 @@ class Forwarding:
 def _fired(outside: Outside, timers: Sequence[TimerFired]) -> list[Fired]:
     if not timers:
         return []
-    exchanges = {timer.subject_id for timer in timers if timer.name == ISSUER_TIMEOUT}
-    reversals = {timer.subject_id for timer in timers if timer.name != ISSUER_TIMEOUT}
+    exchanges = {timer.subject_id for timer in timers if timer.name != REVERSAL_REPEAT}
+    reversals = {timer.subject_id for timer in timers if timer.name == REVERSAL_REPEAT}
     with outside.read() as connection:
         tokens = read_cards(connection, exchanges, reversals)
         pans = reveal(connection, outside.hsm, set(tokens.values()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import ClassVar
 from uuid import UUID
@@ -12,10 +12,12 @@ from uuid import UUID
 from engine.ledger.book import Book
 from engine.vocabulary.decision import TimerFired
 from engine.vocabulary.events import Event
-from engine.vocabulary.identifiers import Pan
+from engine.vocabulary.identifiers import STATIC, Pan
 from engine.vocabulary.keys import KEYS as MESSAGE_KEYS
 from engine.vocabulary.keys import KeyRule
 from engine.vocabulary.messages import (
+    AuthorizationAdvice,
+    AuthorizationAdviceResponse,
     AuthorizationRequest,
     AuthorizationResponse,
     ReversalAdvice,
@@ -24,6 +26,7 @@ from engine.vocabulary.messages import (
 
 ISSUER_TIMEOUT = "issuer_timeout"
 REVERSAL_REPEAT = "reversal_repeat"
+ADVICE_REPEAT = "advice_repeat"
 
 
 class ExchangeState(StrEnum):
@@ -32,6 +35,10 @@ class ExchangeState(StrEnum):
     FORWARDED = "forwarded"
     """The issuer has it; the acquirer waits."""
     ANSWERED = "answered"
+    STOOD_IN = "stood_in"
+    """The network has answered in the issuer's place, and tells it so until it has heard."""
+    ADVISED = "advised"
+    """Nothing was asked: the acquirer has told, and the issuer is told."""
     TIMED_OUT = "timed_out"
     """The issuer was silent: 91 to the acquirer, a reversal to the issuer."""
     REFUSED = "refused"
@@ -42,7 +49,11 @@ class ExchangeState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
-    """One 0100 and what became of it. `reversed_in_full`: somebody has taken it back."""
+    """One 0100 or 0200 and what became of it. `reversed_in_full`: somebody has taken it back.
+
+    What an 0120 about it says is kept (`mcc` to `original_transmitted_at`). `advice_reason` is that of the 0120 which
+    the issuer is told, `advice_heard` whether it has answered 0130.
+    """
 
     ALSO_BY: ClassVar[tuple[str, ...]] = ()
 
@@ -63,6 +74,60 @@ class Exchange:
     response_code: str | None = None
     approval_code: str | None = None
     reversed_in_full: bool = False
+    is_financial: bool = False
+    mcc: str = ""
+    merchant_name: str = ""
+    expiry: str = ""
+    pos_entry_mode: str = ""
+    pos_condition_code: str = ""
+    has_pin: bool = False
+    original_stan: str | None = None
+    original_transmitted_at: datetime | None = None
+    advice_reason: str | None = None
+    advice_heard: bool = False
+    advice_repeats: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandInTerms:
+    """What the network may approve in the place of an issuer that is away. Nothing with a PIN, nothing but purchases in
+    two messages, and of each card no more than this."""
+
+    ALSO_BY: ClassVar[tuple[str, ...]] = ()
+
+    id: UUID
+    issuer_id: str
+    most_minor: int
+    """Of one purchase."""
+    most_a_day: int
+    most_a_day_minor: int
+    """Of one card, on one date of the network."""
+    refused_mccs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandInUse:
+    """What was approved in an issuer's place for a card on its last such day. `id` is the card's token's."""
+
+    ALSO_BY: ClassVar[tuple[str, ...]] = ()
+
+    id: UUID
+    day: date
+    count: int
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetStandIn:
+    """Agree with an issuer on what the network may approve in its place; it replaces what was agreed before. Without,
+    the network answers 91. Answered "set"."""
+
+    issuer_id: str
+    reference: str
+    most_minor: int
+    most_a_day: int
+    most_a_day_minor: int
+    refused_mccs: tuple[str, ...] = ()
 
 
 class ReversalState(StrEnum):
@@ -118,6 +183,31 @@ class ResponsePassedOn(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StandInAgreed(Event):
+    """The network may answer in an issuer's place."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoodIn(Event):
+    """The network has approved in the issuer's place."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandInCounted(Event):
+    """So much of what may be approved for a card in its issuer's place is used up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdviceForwarded(Event):
+    """An 0120 is on its way to the issuer, or again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdviceAcknowledged(Event):
+    """The issuer has heard the 0120."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IssuerTimedOut(Event):
     """The issuer has not answered in time; the acquirer is told 91."""
 
@@ -149,10 +239,10 @@ class ReversalAcknowledged(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FromIssuer:
-    """A 0110 or 0430 with the member whose link it came on: nobody answers for another's cards."""
+    """A 0110, 0130, 0210 or 0430 with the member whose link it came on: nobody answers for another's cards."""
 
     member_id: str
-    response: AuthorizationResponse | ReversalResponse
+    response: AuthorizationResponse | AuthorizationAdviceResponse | ReversalResponse
 
     @property
     def kind(self) -> str:
@@ -167,9 +257,9 @@ class FromIssuer:
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """A request or reversal with what is known of its card: token, issuer, and whether that can be reached."""
+    """A request, advice or reversal with what is known of its card: token, issuer, and whether that can be reached."""
 
-    request: AuthorizationRequest | ReversalAdvice
+    request: AuthorizationRequest | AuthorizationAdvice | ReversalAdvice
     card_token: UUID
     issuer_id: str | None
     reachable: bool
@@ -183,11 +273,13 @@ class Fired:
     pan: Pan | None
 
 
-Prepared = Routed | FromIssuer | Fired
+Prepared = Routed | FromIssuer | Fired | SetStandIn
 
 KEYS: Mapping[type, KeyRule] = {
     AuthorizationRequest: MESSAGE_KEYS[AuthorizationRequest],
+    AuthorizationAdvice: MESSAGE_KEYS[AuthorizationAdvice],
     ReversalAdvice: MESSAGE_KEYS[ReversalAdvice],
+    SetStandIn: KeyRule("stand_in", ("issuer_id", "reference"), ()),
     FromIssuer: KeyRule(
         "from_issuer",
         (
@@ -208,6 +300,11 @@ def id_of_exchange(book: Book, acquirer_id: str, terminal_id: str, stan: str, tr
     """The identifier of an exchange: what its request and the original data of its reversal both say."""
     sent = transmitted_at.isoformat()
     return book.id("exchange", acquirer_id, terminal_id, stan, sent, on=transmitted_at.date())
+
+
+def id_of_stand_in(book: Book, issuer_id: str) -> UUID:
+    """The identifier of what is agreed with an issuer."""
+    return book.id("stand-in", issuer_id, on=STATIC)
 
 
 def id_of_reversed_exchange(book: Book, advice: ReversalAdvice) -> UUID:

@@ -181,7 +181,9 @@ def test_a_batch_gives_the_same_facts_as_each_request_alone(database: Database) 
             replace(
                 one,
                 acquirer_id=member_id,
-                **({"original": replace(one.original, acquirer_id=member_id)} if hasattr(one, "original") else {}),
+                **(
+                    {"original": replace(one.original, acquirer_id=member_id)} if getattr(one, "original", None) else {}
+                ),
             )
             for one in requests
         ]

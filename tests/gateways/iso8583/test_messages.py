@@ -14,8 +14,9 @@ from engine.vocabulary.money import Money
 from engine.vocabulary.responses import ResponseCode
 from gateways.iso8583.codec import Fields, decode, encode
 from gateways.iso8583.elements import resolve_transmission
-from gateways.iso8583.messages import OnlineMessage, from_fields, to_fields, transmission
+from gateways.iso8583.messages import OnlineMessage, from_fields, to_fields
 from gateways.iso8583.specifications import DIALECTS
+from gateways.iso8583.writing import transmission
 from tests.gateways.iso8583.samples import CARD, MESSAGES, NOW, REQUEST, TRACK_2
 
 
