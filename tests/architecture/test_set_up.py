@@ -189,6 +189,14 @@ def test_only_the_shared_vectors_look_outside_the_repository() -> None:
             assert outside not in source.text, source.path
 
 
+def test_the_shared_vectors_are_not_even_read_where_they_are_not_asked_for() -> None:
+    """A fresh copy of the repository has nothing beside it, and runs its tests."""
+    others = [f"--ignore={path}" for path in (ROOT / "tests").iterdir() if path.name != "shared_vectors"]
+    collecting = [sys.executable, "-m", "pytest", "--collect-only", "--quiet", *others, "tests"]
+    ran = subprocess.run(collecting, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "no tests collected" in ran.stdout and "deselected" not in ran.stdout, ran.stdout
+
+
 def test_links_between_documents_lead_somewhere() -> None:
     for document in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text()):
