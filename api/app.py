@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI
 from api import plugins
 from api.doors import Doors
 from api.errors import add_error_handling
-from api.routes import cards, customers, health, payments, savings, transfers
+from api.routes import cards, customers, health, issuing, payments, savings, transfers
 
 
 def create_app(doors: Doors) -> FastAPI:
@@ -22,9 +22,9 @@ def create_app(doors: Doors) -> FastAPI:
     )
     app.state.doors = doors
     add_error_handling(app)
-    ours = (health, payments, transfers, customers, savings, cards)
-    for router in (*(one.router for one in ours), cards.issuing):
-        app.include_router(router)
+    ours = (health, payments, transfers, customers, savings, cards, issuing)
+    for one in ours:
+        app.include_router(one.router)
     for router in plugins.load(plugins.ROUTERS, APIRouter):
         app.include_router(router)
     return app

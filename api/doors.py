@@ -11,7 +11,7 @@ from fastapi import Depends, Header, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.errors import AUTHENTICATION, ApiError
-from api.tokens import Tokens
+from api.tokens import Operator, Tokens
 from engine.ports import Clock
 from engine.processor import Processor
 
@@ -55,8 +55,8 @@ def merchant(ours: OurDoors, bearer: Bearer) -> str:
     return found
 
 
-def operator(ours: OurDoors, bearer: Bearer) -> str:
-    """The bank's operator who asks, by name. `ApiError` 401 without an operator's token."""
+def operator(ours: OurDoors, bearer: Bearer) -> Operator:
+    """The bank's operator who asks. `ApiError` 401 without an operator's token."""
     found = None if bearer is None else ours.tokens.operator(bearer.credentials)
     if found is None:
         raise _stranger("bank operator")
@@ -75,7 +75,7 @@ def _stranger(kind: str) -> ApiError:
 
 AskingCustomer = Annotated[UUID, Depends(customer)]
 AskingMerchant = Annotated[str, Depends(merchant)]
-AskingOperator = Annotated[str, Depends(operator)]
+AskingOperator = Annotated[Operator, Depends(operator)]
 IdempotencyKey = Annotated[
     str,
     Header(

@@ -40,9 +40,11 @@ from issuer.cards.model import (
     CardUse,
     ChangeCardState,
     ChipScript,
+    ChosenPin,
     IssueCard,
     OrderCard,
     PersonalisedCard,
+    PinSet,
     PinUnblocked,
     PreparedCardRequest,
     RenewCard,
@@ -59,7 +61,7 @@ LONGEST_MERCHANT_ID = 15
 
 
 def decide(book: Book, state: State, request: PreparedCardRequest, now: datetime) -> Decision:
-    """Issue or replace a card, change a card's state, renew it, move its plastic, or open a product."""
+    """Issue or replace a card, change its state or PIN, renew it, move its plastic, or open a product."""
     match request:
         case PersonalisedCard(request=ReplaceCard() as asked):
             return _replace(book, state, request, asked, now)
@@ -71,6 +73,8 @@ def decide(book: Book, state: State, request: PreparedCardRequest, now: datetime
             return _activate(book, state, request)
         case RenewCard():
             return _renew(book, state, request, now)
+        case ChosenPin():
+            return _set_pin(state, request)
         case UnblockPin():
             return _unblock_pin(state, request)
         case MoveFulfilment():
@@ -284,6 +288,18 @@ def _renew(book: Book, state: State, request: RenewCard, now: datetime) -> Decis
         events=(CardRenewalOrdered(subject=under_way), _ordered(book, card, number, now)),
         answer=_told_state(under_way),
     )
+
+
+def _set_pin(state: State, chosen: ChosenPin) -> Decision:
+    card = _theirs(state, chosen.card_id, chosen.request.customer_id)
+    if card is None:
+        return _refused("card_unknown")
+    if card.state in FINAL_STATES:
+        return _refused("card_state_final")
+    if chosen.pvv is None:
+        return _refused("pin_malformed")
+    having = replace(card, pvki=chosen.pvki, pvv=chosen.pvv, pin_tries_left=PIN_TRIES)
+    return Decision(events=(PinSet(subject=having),), answer=_told_state(having))
 
 
 def _unblock_pin(state: State, request: UnblockPin) -> Decision:

@@ -164,6 +164,11 @@ class PinUnblocked(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PinSet(Event):
+    """The cardholder has a PIN, or another one, from here on. The chip keeps the one that it was made with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChipScriptSent(Event):
     """A script went with the answer to a transaction of the chip. Whether it arrived is told in the next one."""
 
@@ -304,10 +309,38 @@ class UnblockPin:
     customer_id: UUID | None = None
 
 
-MovingRequest = ChangeCardState | ActivateCard | RenewCard | UnblockPin | MoveFulfilment
-"""Of a card that is there already."""
-CardRequest = IssueCard | OrderCard | ReplaceCard | MovingRequest | OpenProduct
-PreparedCardRequest = PersonalisedCard | MovingRequest | OpenProduct
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetPin:
+    """Give a card the PIN that its holder has chosen, its first or another one; all tries are there again.
+
+    `customer_id`: the cardholder who asks, for a card of their own; None for the bank. Answered "changed", or
+    "refused": card_unknown, card_state_final, pin_malformed.
+    """
+
+    card_id: UUID
+    pin: Secret
+    """4 to 12 digits. In memory only."""
+    reference: str
+    customer_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChosenPin:
+    """A request for a PIN after the HSM was asked: `pvv` is what is kept, None of a malformed one."""
+
+    request: SetPin
+    pvki: str
+    pvv: str | None
+
+    @property
+    def card_id(self) -> UUID:
+        """The card's."""
+        return self.request.card_id
+
+
+_Moving = ChangeCardState | ActivateCard | RenewCard | UnblockPin | MoveFulfilment
+CardRequest = IssueCard | OrderCard | ReplaceCard | SetPin | _Moving | OpenProduct
+PreparedCardRequest = PersonalisedCard | ChosenPin | _Moving | OpenProduct
 
 # The card number is no part of a key: a key is a plain hash, and card numbers can be guessed.
 KEYS: Mapping[type, KeyRule] = {
@@ -317,6 +350,7 @@ KEYS: Mapping[type, KeyRule] = {
     ChangeCardState: KeyRule("card_state", ("card_id", "customer_id", "reference", "new_state"), ("reason",)),
     ActivateCard: KeyRule("card_activation", ("card_id", "customer_id", "reference"), ()),
     RenewCard: KeyRule("card_renewal", ("card_id", "reference"), ("expiry",)),
+    SetPin: KeyRule("card_pin", ("card_id", "customer_id", "reference"), ()),
     UnblockPin: KeyRule("card_pin_unblocking", ("card_id", "customer_id", "reference"), ()),
     MoveFulfilment: KeyRule("card_fulfilment", ("card_id", "sequence_number", "new_state", "reference"), ()),
     OpenProduct: KeyRule(

@@ -13,7 +13,16 @@ from engine.runtime.stage import Outside
 from engine.vault.store import reveal
 from engine.vocabulary.errors import FormatError
 from engine.vocabulary.identifiers import Pan, Secret
-from issuer.cards.model import CardRequest, IssueCard, OrderCard, PersonalisedCard, PreparedCardRequest, ReplaceCard
+from issuer.cards.model import (
+    CardRequest,
+    ChosenPin,
+    IssueCard,
+    OrderCard,
+    PersonalisedCard,
+    PreparedCardRequest,
+    ReplaceCard,
+    SetPin,
+)
 from issuer.cards.numbers import card_number
 from issuer.cards.products import RANGE_LENGTH, CardProduct, expiry_after
 from issuer.cards.store import product_rows, read_by_token, read_cards, read_products
@@ -43,6 +52,8 @@ def prepare(outside: Outside, requests: Sequence[CardRequest]) -> list[PreparedC
                 return _ordered(outside, request)
             case ReplaceCard():
                 return _replacing(outside, request)
+            case SetPin():
+                return _chosen(outside, request)
             case _:
                 return request
 
@@ -68,6 +79,13 @@ def _personalised(
         pvv=pvv,
         product=product,
     )
+
+
+def _chosen(outside: Outside, request: SetPin) -> ChosenPin:
+    with outside.read() as connection:
+        card = next(iter(read_cards(connection, [request.card_id])), None)
+        pan = None if card is None else reveal(connection, outside.hsm, [card.card_token])[card.card_token]
+    return ChosenPin(request=request, pvki=PVKI, pvv=None if pan is None else _pvv(outside, pan, request.pin))
 
 
 def _pvv(outside: Outside, pan: Pan, pin: Secret) -> str | None:

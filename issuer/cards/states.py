@@ -70,6 +70,13 @@ MOVES: Mapping[CardState, Mapping[CardState, Reasons]] = {
     CardState.CLOSED: {},
 }
 
+REPORTS: Mapping[str, tuple[CardState, StateReason]] = {
+    "lost": (CardState.LOST, StateReason.REPORTED_LOST),
+    "stolen": (CardState.STOLEN, StateReason.REPORTED_STOLEN),
+    "never_arrived": (CardState.LOST, StateReason.NEVER_ARRIVED),
+}
+"""What a holder may report of a card, and where it goes then."""
+
 
 def refusal(now: CardState, new: CardState, mover: Mover, reason: StateReason) -> str | None:
     """Why this mover may not move a card so, or None."""

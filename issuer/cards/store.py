@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from uuid import UUID
 
-from sqlalchemy import Boolean, Column, Connection, Date, Integer, SmallInteger, Table, Text, Uuid
+from sqlalchemy import Boolean, Column, Connection, Date, Integer, SmallInteger, Table, Text, Uuid, select
 
 from engine.accounts.store import read_customers
 from engine.database.nouns import NounRows
@@ -146,3 +146,8 @@ def read_fulfilments(connection: Connection, card_ids: Collection[UUID]) -> list
 def read_products(connection: Connection, names: Collection[str]) -> dict[str, CardProduct]:
     """The products of these names."""
     return {one.name: one for one in product_rows.read(connection, sorted(names), by="name")}
+
+
+def read_all_products(connection: Connection) -> list[CardProduct]:
+    """Every product, by name."""
+    return product_rows.nouns(connection.execute(select(card_products).order_by(card_products.c.name)))

@@ -18,8 +18,10 @@ from engine.crypto.keys import TEST_MASTER_KEY
 from engine.database.connections import Database
 from engine.ledger.book import Book
 from engine.processor import Processor
-from engine.vocabulary.identifiers import luhn_valid
+from engine.vault.access import Permission
+from engine.vocabulary.identifiers import luhn_complete, luhn_valid
 from issuer.bank import issuer_stages
+from issuer.cards.store import read_cards
 from tests.api.test_http import serving, writing
 from tests.engine.people import customer_id
 from tests.world import HandClock, open_institution_for_tests, processor_of
@@ -52,7 +54,10 @@ class World:
         return self.http.get(path, headers=self.who(by))
 
     def who(self, by: str) -> dict[str, str]:
-        token = self.tokens.of_customer(customer_id(by, self.book)) if by[0] == "@" else self.tokens.of_operator(by)
+        """A customer's token; or an operator's, with what it permits: `eve`, `eve+show`."""
+        name, *permissions = by.split("+")
+        operator = self.tokens.of_operator(name, map(Permission, permissions)) if by[0] != "@" else ""
+        token = operator or self.tokens.of_customer(customer_id(by, self.book))
         return {"Authorization": f"Bearer {token}"}
 
     def ordered(self, **changes: Any) -> str:
@@ -175,6 +180,66 @@ def test_the_number_of_a_virtual_card_is_shown_to_its_holder_and_that_is_written
     assert error(told) == (422, "reason_malformed", "reason") and shown["pan"] not in told.text
     plastic = world.ordered(form="physical")
     assert error(world.ask(f"/cards/{plastic}/number", {"reason": "x"})) == (402, "card_not_virtual", "card_id")
+
+
+def test_a_holder_chooses_a_pin_changes_it_and_has_it_unblocked(world: World) -> None:
+    card = world.ordered()
+    assert error(world.ask(f"/cards/{card}/pin/unblock")) == (402, "card_without_pin", "card_id")
+    pvvs = []
+    for pin in ("4711", "081512"):
+        answer = world.ask(f"/cards/{card}/pin", {"pin": pin})
+        assert answer.status_code == 200 and pin not in answer.text
+        with world.bank.engine.connect() as connection:
+            pvvs.append(read_cards(connection, [UUID(card)])[0].pvv)
+    assert None not in pvvs and pvvs[0] != pvvs[1], "another PIN is kept as another value"
+    for pin in ("471", "12a4", "1234567890123"):
+        told = world.ask(f"/cards/{card}/pin", {"pin": pin})
+        assert error(told) == (402, "pin_malformed", "pin") and pin not in told.text
+    assert error(world.ask(f"/cards/{card}/pin", {"pin": "4711"}, by="@bob"))[:2] == (404, "unknown_card")
+    assert world.ask(f"/cards/{card}/pin/unblock").status_code == 200
+    assert world.ask(f"/issuing/cards/{card}/pin/unblock", by="eve").json()["facts"] == {"card_id": card}
+    world.ask(f"/cards/{card}/close")
+    assert error(world.ask(f"/cards/{card}/pin", {"pin": "4711"}))[1] == "card_state_final"
+
+
+def test_card_numbers_are_shown_and_taken_in_by_permission_alone_and_every_try_is_written_down(world: World) -> None:
+    pan = luhn_complete("400001017777777")
+    handed = {"pan": pan, "reason": "moved from another bank"}
+    told = world.ask("/issuing/vault/tokenise", handed, by="eve+show")
+    assert error(told) == (403, "not_permitted", "Authorization") and pan not in told.text
+    token = world.ask("/issuing/vault/tokenise", handed, by="ivan+tokenise").json()["token"]
+    assert world.ask("/issuing/vault/tokenise", handed, by="ivan+tokenise").json()["token"] == token
+    asked = {"token": token, "reason": "a call of the police"}
+    assert error(world.ask("/issuing/vault/show", asked, by="ivan+tokenise"))[:2] == (403, "not_permitted")
+    shown = world.ask("/issuing/vault/show", asked, by="eve+show+tokenise")
+    assert (shown.json(), shown.headers["Cache-Control"]) == ({"pan": pan}, "no-store")
+    unknown = {"token": str(UUID(int=9)), "reason": "none"}
+    assert error(world.ask("/issuing/vault/show", unknown, by="eve+show")) == (404, "unknown_token", "token")
+    for wrong in ("4000010177777770", "12", "x" * 16):
+        told = world.ask("/issuing/vault/tokenise", handed | {"pan": wrong}, by="ivan+tokenise")
+        assert error(told) == (422, "card_number_malformed", "pan") and wrong not in told.text
+    seen = [(one["actor"], one["action"], one["granted"]) for one in world.look("/issuing/accesses", by="eve").json()]
+    for expected in (
+        ("operator:eve", "tokenise", False),
+        ("operator:ivan", "tokenise", True),
+        ("operator:ivan", "show", False),
+        ("operator:eve", "show", True),
+    ):
+        assert expected in seen
+    assert pan not in world.look("/issuing/accesses", by="eve").text
+
+
+def test_a_token_of_an_operator_cannot_be_given_more_than_it_permits(world: World) -> None:
+    kind, owner, proof = world.tokens.of_operator("eve").split("_")
+    headers = {"Authorization": f"Bearer {kind}_{owner}.show_{proof}", "Idempotency-Key": "1"}
+    answer = world.http.post("/issuing/vault/show", json={"token": str(UUID(int=9)), "reason": "x"}, headers=headers)
+    assert error(answer)[:2] == (401, "token_invalid")
+
+
+def test_the_bank_replaces_a_card_for_its_holder(world: World) -> None:
+    card = world.ordered()
+    new = world.ask(f"/issuing/cards/{card}/replace", by="eve").json()["facts"]["card_id"]
+    assert world.look(f"/cards/{card}").json()["replaced_by"] == new
 
 
 @pytest.mark.parametrize(
