@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from engine.crypto.door.keys import KeyName, KeyUsage
-from engine.crypto.emv_cryptograms import card_master_key
+from api.keys import PERSONALISATION
+from engine.crypto.door import CardKeys, ChipCard, pair_name
+from engine.crypto.door.keys import ExchangedKey, KeyName, KeyUsage
+from engine.crypto.key_blocks import unwrap
 from engine.crypto.keys import key_of_test_world
 from engine.ports import Hsm
 from engine.vocabulary.emv import CryptogramVersion
@@ -52,6 +54,7 @@ class Plastic:
     cvv2: str = field(repr=False)
     chip_secrets: ChipSecrets | None = field(default=None, repr=False)
     """None for a card without chip."""
+    sequence_number: str = SEQUENCE_NUMBER
 
     @property
     def track2(self) -> Secret:
@@ -69,7 +72,7 @@ class Plastic:
                     expiry=self.expiry,
                     track2=Secret(f"{self.pan.clear}={self.expiry}{SERVICE_CODE}{PVKI}{self.pvv}{held.icvv}"),
                     keys=held.keys,
-                    sequence_number=SEQUENCE_NUMBER,
+                    sequence_number=self.sequence_number,
                     version=held.version,
                     pin=self.pin,
                 )
@@ -81,31 +84,43 @@ class Plastic:
         return replace(self, cvv=_next(self.cvv), cvv2=_next(self.cvv2), chip_secrets=None)
 
 
-def personalise(hsm: Hsm, card: CardPlan, bank: str, master_key: bytes) -> Plastic:
-    """The plastic of a planned card, made at its issuer's HSM; its chip's keys are those of the test world.
+def personalise(
+    hsm: Hsm, card: CardPlan, bank: str, master_key: bytes, *, sequence_number: str = SEQUENCE_NUMBER
+) -> Plastic:
+    """The plastic of a planned card, as the bureau makes it of what the issuer's HSM gives out.
 
-    `KeyRefused` unless the master key is a test key.
+    A renewal's has the next sequence number. `KeyRefused` unless the master key is a test key.
     """
     return Plastic(
-        chip_secrets=_chip_secrets(hsm, card, bank, master_key),
+        chip_secrets=_chip_secrets(hsm, card, bank, master_key, sequence_number),
         pan=card.pan,
         expiry=card.expiry,
         pin=card.pin,
         pvv=hsm.make_pvv(card.pan, card.pin, PVKI),
         cvv=hsm.make_cvv(card.pan, card.expiry, SERVICE_CODE),
         cvv2=hsm.make_cvv(card.pan, card.expiry, CVV2_SERVICE_CODE),
+        sequence_number=sequence_number,
     )
 
 
-def _chip_secrets(hsm: Hsm, card: CardPlan, bank: str, master_key: bytes) -> ChipSecrets:
-    version = VERSIONS[bank]
+def _chip_secrets(hsm: Hsm, card: CardPlan, bank: str, master_key: bytes, sequence_number: str) -> ChipSecrets:
+    version, zone = VERSIONS[bank], pair_name(bank, PERSONALISATION)
+    (keys,) = hsm.make_card_keys(
+        zone,
+        [ChipCard(card.pan, sequence_number, KEY_INDEX)],
+        by_option_b=version is not CryptogramVersion.CVN_10,
+    )
+    bureaus = key_of_test_world(master_key, KeyName(zone, KeyUsage.ZONE_MASTER, 1))
+    return ChipSecrets(version, chip_keys(keys, bureaus), hsm.make_cvv(card.pan, card.expiry, ICVV_SERVICE_CODE))
 
-    def key(usage: KeyUsage) -> bytes:
-        issuers = key_of_test_world(master_key, KeyName(bank, usage, KEY_INDEX))
-        return card_master_key(version, issuers, card.pan.clear, SEQUENCE_NUMBER)
 
-    keys = ChipKeys(key(KeyUsage.CHIP_CRYPTOGRAM), key(KeyUsage.CHIP_INTEGRITY), key(KeyUsage.CHIP_CONFIDENTIALITY))
-    return ChipSecrets(version, keys, hsm.make_cvv(card.pan, card.expiry, ICVV_SERVICE_CODE))
+def chip_keys(keys: CardKeys, zone_master_key: bytes) -> ChipKeys:
+    """A chip's keys, out of the key blocks that its issuer sent to the bureau under their zone master key."""
+
+    def opened(exchanged: ExchangedKey) -> bytes:
+        return unwrap(zone_master_key, exchanged.key_block)[1]
+
+    return ChipKeys(opened(keys.cryptogram), opened(keys.integrity), opened(keys.confidentiality))
 
 
 def other_pin(pin: str) -> str:

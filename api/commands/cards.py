@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import typer
 from rich.console import Console
@@ -61,7 +61,7 @@ def order(
         raise BezantError(f"--use is {', '.join(CardUse)}.")
     with _seated(institution) as seat:
         request = OrderCard(
-            reference=uuid4().hex,
+            reference=_reference(seat),
             customer_id=_customer(seat, handle),
             product=product,
             issued_at=seat.processor.clock.now(),
@@ -78,7 +78,7 @@ def activate(card: CardId, institution: Bank = "bank") -> None:
     from issuer.cards.model import ActivateCard
 
     with _seated(institution) as seat:
-        _ask(seat, ActivateCard(card_id=card, reference=uuid4().hex))
+        _ask(seat, ActivateCard(card_id=card, reference=_reference(seat)))
 
 
 @commands.command("state")
@@ -136,7 +136,7 @@ def renew(
     from issuer.cards.model import RenewCard
 
     with _seated(institution) as seat:
-        _ask(seat, RenewCard(card_id=card, expiry=expiry, reference=uuid4().hex))
+        _ask(seat, RenewCard(card_id=card, expiry=expiry, reference=_reference(seat)))
 
 
 @commands.command("replace")
@@ -146,7 +146,7 @@ def replace(card: CardId, institution: Bank = "bank") -> None:
 
     with _seated(institution) as seat:
         now = seat.processor.clock.now()
-        _ask(seat, ReplaceCard(reference=uuid4().hex, card_id=card, customer_id=None, issued_at=now))
+        _ask(seat, ReplaceCard(reference=_reference(seat), card_id=card, customer_id=None, issued_at=now))
 
 
 @commands.command("plastic")
@@ -165,7 +165,7 @@ def plastic(
         _ask(
             seat,
             MoveFulfilment(
-                card_id=card, sequence_number=sequence, new_state=FulfilmentState(where), reference=uuid4().hex
+                card_id=card, sequence_number=sequence, new_state=FulfilmentState(where), reference=_reference(seat)
             ),
         )
 
@@ -178,7 +178,7 @@ def choose_pin(card: CardId, institution: Bank = "bank") -> None:
 
     pin = Secret(typer.prompt("PIN", hide_input=True, confirmation_prompt=True))
     with _seated(institution) as seat:
-        _ask(seat, SetPin(card_id=card, pin=pin, reference=uuid4().hex))
+        _ask(seat, SetPin(card_id=card, pin=pin, reference=_reference(seat)))
 
 
 @commands.command("unblock-pin")
@@ -187,7 +187,7 @@ def unblock_pin(card: CardId, institution: Bank = "bank") -> None:
     from issuer.cards.model import UnblockPin
 
     with _seated(institution) as seat:
-        _ask(seat, UnblockPin(card_id=card, reference=uuid4().hex))
+        _ask(seat, UnblockPin(card_id=card, reference=_reference(seat)))
 
 
 @commands.command("products")
@@ -233,7 +233,7 @@ def open_product(
                 regulated=regulated,
                 number_length=digits,
                 validity_months=months,
-                reference=uuid4().hex,
+                reference=_reference(seat),
             ),
         )
 
@@ -283,8 +283,13 @@ def _move(institution: str, card: UUID, to: CardState, reason: StateReason, *, a
                 holder = next((one.customer_id for one in read_cards(connection, [card])), None)
         _ask(
             seat,
-            ChangeCardState(card_id=card, new_state=to, reason=reason, reference=uuid4().hex, customer_id=holder),
+            ChangeCardState(card_id=card, new_state=to, reason=reason, reference=_reference(seat), customer_id=holder),
         )
+
+
+def _reference(seat: Seat) -> str:
+    """Of one command: given again, it is asked for again."""
+    return f"command {seat.processor.clock.now().isoformat()}"
 
 
 def _ask(seat: Seat, request: CardRequest) -> None:

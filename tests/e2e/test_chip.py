@@ -4,30 +4,19 @@ the bank that issued the card; what was answered, and what the books have of it.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from itertools import count
-from uuid import UUID
 
 import pytest
 
-from api.clock import MachineClock
-from api.settings import Settings
-from api.system import OUR_ACQUIRER
 from engine.vocabulary import tlv
 from engine.vocabulary.money import Money
-from gateways.asking import Asker
 from gateways.iso8583.codec import Fields
-from gateways.iso8583.matching import TERMINAL_KEY
-from gateways.iso8583.specifications import TERMINAL
 from issuer.cards.model import UnblockPin
-from simulator.chip.card import SoftCard
-from simulator.counter import Exchange, Extras, buy
+from simulator.counter import Exchange
 from simulator.kernel.setup import ATTENDED, Capability, KernelSetup
-from simulator.pin_pad import pin_pad_of_test_world
-from simulator.plastic import Plastic, other_pin, personalise
-from simulator.terminals import PATIENCE, End, Entry, Presented, Receipt, Terminal
+from simulator.plastic import other_pin
+from simulator.terminals import End, Entry
+from tests.e2e.wallet import Wallet, ask, plastic_of
 from tests.e2e.world import World, findings
 
 BANKS = ("bank", "northbank", "southbank")
@@ -36,124 +25,17 @@ TEN = Money(1_000, "USD")
 LARGE_TAP = Money(6_000, "USD")
 """Over the 50.00 that a tap may come to without PIN or signature."""
 
-CLOCK = MachineClock()
-_traces = count(500_000)
-
-
-@dataclass(slots=True)
-class Wallet:
-    """A card of a bank of the world, with its chip, and where it is used."""
-
-    world: World
-    bank: str
-    plastic: Plastic
-    chip: SoftCard = field(init=False)
-    said: list[Exchange] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.chip = self.plastic.soft_card()
-
-    def pay(
-        self,
-        entry: Entry,
-        amount: Money = TEN,
-        *,
-        pin: str | None = None,
-        plastic: Plastic | None = None,
-        setup: KernelSetup | None = None,
-    ) -> Receipt:
-        """A purchase at the grocery; what was said is in `said`."""
-        world, shop = self.world, self.world.opened.population.shops[0]
-        number = next(_traces)
-        pin_pad = pin_pad_of_test_world(
-            world.system.settings.master_key_bytes(), OUR_ACQUIRER, shop.terminals[0], counter=number
-        )
-        stripes = entry is Entry.STRIPE
-        terminal = Terminal(
-            replace(shop, reads_chips=not stripes),
-            shop.terminals[0],
-            acquirer_id="200001",
-            pin_pad=pin_pad,
-            last_stan=number,
-            setup=setup,
-        )
-        card = Presented(plastic=plastic or self.plastic, entry=entry, pin=pin, chip=self.chip)
-        receipt, self.said = asyncio.run(buy(settings_of(world), terminal, card, amount, Extras(), clock=CLOCK))
-        return receipt
-
-    def answer(self, entry: Entry, amount: Money = TEN, **how: object) -> str:
-        """DE 39 of a purchase."""
-        receipt = self.pay(entry, amount, **how)  # type: ignore[arg-type]
-        assert receipt.reply is not None, receipt.end
-        return receipt.reply.response_code.value
-
-    @property
-    def reasons(self) -> list[str]:
-        """Why the issuer declined the last request."""
-        rows = self.world.rows(
-            self.bank,
-            "select reasons from authorizations where card_id = :card and network_reference = :reference",
-            card=self.card_id,
-            reference=(self.said[-1].reply or {})["63"],
-        )
-        ((reasons,),) = rows
-        return list(reasons)
-
-    @property
-    def held(self) -> int:
-        """What the issuer holds for this card."""
-        query = "select coalesce(sum(held_left_minor), 0) from authorizations where card_id = :card"
-        return int(self.world.value(self.bank, query, card=self.card_id))
-
-    @property
-    def card_id(self) -> UUID:
-        """The issuer's."""
-        number = self.plastic.pan.clear
-        query = "select id from cards where first_six = :first and last_four = :last and expiry = :expiry"
-        found = self.world.value(self.bank, query, first=number[:6], last=number[-4:], expiry=self.plastic.expiry)
-        assert isinstance(found, UUID)
-        return found
-
-    def of_card(self, column: str) -> object:
-        """A column of the issuer's card."""
-        return self.world.value(self.bank, f"select {column} from cards where id = :card", card=self.card_id)
-
-
-def settings_of(world: World) -> Settings:
-    """Settings by which a terminal finds the acquirer."""
-    return world.system.settings.model_copy(update={"pos_port": world.pos_address[1]})
-
-
-def ask(world: World, fields: Fields) -> Fields:
-    """The reply to a message, element by element as it is."""
-
-    async def asked() -> Fields:
-        host, port = world.pos_address
-        asker = Asker(host, port, TERMINAL, key_elements=TERMINAL_KEY, clock=CLOCK, timeout=PATIENCE)
-        await asker.open()
-        try:
-            return await asker.ask(fields)
-        finally:
-            await asker.close()
-
-    return asyncio.run(asked())
-
 
 @pytest.fixture(scope="module")
 def wallets(world: World) -> Iterator[Wallet]:
     """Cards that nobody has used."""
     return iter(
         [
-            Wallet(world, person.bank, _plastic(world, person.bank, number))
+            Wallet(world, person.bank, plastic_of(world, person.bank, number))
             for number in range(4)
             for person in [world.opened.population.of(bank)[number] for bank in BANKS]
         ]
     )
-
-
-def _plastic(world: World, bank: str, number: int) -> Plastic:
-    system, person = world.system, world.opened.population.of(bank)[number]
-    return personalise(system.hsm(system.institution(bank)), person.cards[0], bank, system.settings.master_key_bytes())
 
 
 @pytest.fixture
@@ -169,7 +51,7 @@ def of_chip(fields: Fields | None) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("bank", BANKS)
 def test_each_version_of_cryptogram_is_verified_and_answered_and_the_chip_believes_it(world: World, bank: str) -> None:
-    used = Wallet(world, bank, _plastic(world, bank, 3))
+    used = Wallet(world, bank, plastic_of(world, bank, 3))
     for entry, pin in ((Entry.CHIP, used.plastic.pin), (Entry.CONTACTLESS, None), (Entry.CHIP, used.plastic.pin)):
         receipt = used.pay(entry, pin=pin)
         assert receipt.end is End.APPROVED, (entry, receipt.reply, used.said)
@@ -266,12 +148,6 @@ def test_what_chip_and_terminal_decline_alone_nobody_hears_of(wallet: Wallet) ->
     assert (wallet.held, wallet.of_card("last_atc")) == (0, None)
     assert wallet.answer(Entry.CHIP, pin=wallet.plastic.pin) == "00", "the counter has gone on without its issuer"
     assert wallet.of_card("last_atc") == 2
-
-
-def test_an_expired_card_is_54(wallet: Wallet) -> None:
-    old = replace(wallet.plastic, expiry="2501")
-    assert wallet.answer(Entry.MANUAL, plastic=old) == "54"
-    assert wallet.held == 0
 
 
 def test_a_script_unblocks_the_pin_of_a_chip_that_looks_at_none_any_more(wallet: Wallet, world: World) -> None:

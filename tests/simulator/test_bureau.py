@@ -7,8 +7,6 @@ from datetime import UTC, datetime
 import pytest
 
 from engine.crypto.door import CryptogramVerification, KeyName, KeyUsage, ResponseCryptogram, ScriptCommand, pair_name
-from engine.crypto.door.keys import ExchangedKey
-from engine.crypto.key_blocks import unwrap
 from engine.crypto.keys import TEST_MASTER_KEY, key_of_test_world
 from engine.database.connections import Database
 from engine.vault.access import Access, Permission
@@ -18,9 +16,10 @@ from issuer.cards.bureau import ChipProfile, PersonalisationRecord, personalisat
 from issuer.cards.store import read_cards
 from simulator.chip.apdu import SECURE, Instruction
 from simulator.chip.card import SoftCard
-from simulator.chip.personalisation import ChipKeys, IssuerActions, Personalisation, make_chip
+from simulator.chip.personalisation import IssuerActions, Personalisation, make_chip
 from simulator.kernel.contact import contact
 from simulator.kernel.setup import CardRead, End, EnterPin, GoOnline, KernelSetup, Sale, Transmit, Typed, Word
+from simulator.plastic import chip_keys
 from tests.issuer.world import PIN, Bank
 
 BUREAU = "personalisation"
@@ -52,19 +51,13 @@ def record(bank: Bank) -> PersonalisationRecord:
 def make_soft_card(record: PersonalisationRecord, zone_master_key: bytes) -> SoftCard:
     """The chip of this record: certificates, file layout and the chip's own limits are the bureau's."""
     profile, objects = record.profile, record.data_objects()
-
-    def key(exchanged: ExchangedKey) -> bytes:
-        _, value = unwrap(zone_master_key, exchanged.key_block)
-        return value
-
-    keys = ChipKeys(key(record.keys.cryptogram), key(record.keys.integrity), key(record.keys.confidentiality))
     return SoftCard(
         make_chip(
             Personalisation(
                 pan=record.pan,
                 expiry=record.card.expiry,
                 track2=record.track_2_equivalent,
-                keys=keys,
+                keys=chip_keys(record.keys, zone_master_key),
                 sequence_number=record.card.sequence_number,
                 version=profile.version,
                 pin=None if record.offline_pin is None else record.offline_pin.clear,
