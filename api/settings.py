@@ -15,6 +15,8 @@ from engine.vocabulary.errors import BezantError
 
 PREFIX = "BEZANT_"
 _OTHERS = S_IRWXG | S_IRWXO
+DATABASE_FOLDER = "postgresql"
+"""The embedded database, in the data folder."""
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
@@ -93,6 +95,17 @@ class Settings(BaseSettings):
         """Whether the master key is the test world's, whose keys anybody may know."""
         return is_test_key(self.master_key_bytes())
 
+    @property
+    def database_password_file(self) -> Path | None:
+        """Where the embedded database keeps its owner's password; None where the database is elsewhere."""
+        return None if self.database_url is not None else self.data_folder / DATABASE_FOLDER / "password"
+
+    def open_to_others(self, what: str, file: Path) -> str | None:
+        """Why the production profile refuses a file with a secret in it: the sentence, or None if it does not."""
+        if self.profile != "production" or not file.exists() or not file.stat().st_mode & _OTHERS:
+            return None
+        return f"the production profile refuses the {what} {file}, which others than its owner can reach: chmod 600 it"
+
     @model_validator(mode="before")
     @classmethod
     def _read_key_file(cls, values: dict[str, Any]) -> dict[str, Any]:
@@ -112,12 +125,10 @@ class Settings(BaseSettings):
             return self
         if self.of_test_world:
             raise ValueError(f"the production profile refuses the test master key: set {PREFIX}MASTER_KEY to your own")
-        file = self.master_key_file
-        if file is not None and file.stat().st_mode & _OTHERS:
-            raise ValueError(
-                f"the production profile refuses the master key file {file}, which others than its owner can reach:"
-                " chmod 600 it"
-            )
+        files = {"master key file": self.master_key_file, "database password file": self.database_password_file}
+        for what, file in files.items():
+            if file is not None and (sentence := self.open_to_others(what, file)):
+                raise ValueError(sentence)
         return self
 
 

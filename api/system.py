@@ -20,7 +20,7 @@ from sqlalchemy import text
 from api.keys import provide_keys, require_keys
 from api.members import NETWORK, NETWORK_ID, OUR_ACQUIRER, OUR_BANK, SETTLEMENT_BANK, SETTLEMENT_BANK_ID
 from api.roles import Host, Role, roles
-from api.settings import Settings
+from api.settings import DATABASE_FOLDER, Settings
 from engine.crypto.hsm import SoftwareHsm
 from engine.database.connections import Database, DatabaseUnavailable, SchemaOutOfDate
 from engine.database.institutions import Institution, list_institutions, open_institution, read_opened_at
@@ -283,7 +283,7 @@ def opened(
     if settings.database_url is not None:
         yield from _with(settings, settings.database_url.get_secret_value(), files_folder, on_statement)
         return
-    server = EmbeddedServer(settings.data_folder / "postgresql")
+    server = EmbeddedServer(settings.data_folder / DATABASE_FOLDER)
     with server as url:
         yield from _with(settings, url, files_folder, on_statement, server.start)
 

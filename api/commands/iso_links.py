@@ -153,6 +153,7 @@ def listen(
 
     tls = None
     if tls_certificate is not None and tls_key is not None:
+        _require_private(tls_key)
         tls = listening_context(tls_certificate, tls_key, tls_authority)
     asyncio.run(_listen(host, port, dialect=dialect, framing=framing, answer=answer, count=count, tls=tls))
 
@@ -273,7 +274,16 @@ def _dialling(authority: Path | None, certificate: Path | None, key: Path | None
         if certificate is not None or key is not None:
             raise BezantError("A certificate is shown over TLS only: add --tls-authority.")
         return None
+    if key is not None:
+        _require_private(key)
     return dialling_context(authority, certificate, key)
+
+
+def _require_private(key: Path) -> None:
+    from api.settings import load_settings
+
+    if sentence := load_settings().open_to_others("TLS key", key):
+        raise BezantError(f"{sentence[:1].upper()}{sentence[1:]}.")
 
 
 def _answer(reply: bytes, specification: Specification) -> str:

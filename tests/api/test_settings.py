@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from api import cli
 from api.settings import load_settings
 from engine.crypto.keys import TEST_MASTER_KEY
 from engine.vocabulary.errors import BezantError
+from tests.gateways.iso8583.certificates import Authority
 
 OWN_KEY = "0f" * 32
 
@@ -103,6 +105,37 @@ def test_production_refuses_a_key_file_that_others_can_reach(key_file: Path, mod
     with pytest.raises(BezantError, match=rf"refuses the master key file {key_file}, .*: chmod 600 it") as refusal:
         load_settings()
     assert OWN_KEY not in str(refusal.value)
+
+
+@pytest.mark.usefixtures("key_file")
+def test_production_refuses_a_password_of_its_own_database_that_others_can_reach(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BEZANT_DATA_FOLDER", str(tmp_path))
+    password = load_settings().database_password_file
+    assert password is not None
+    password.parent.mkdir()
+    password.write_text("swordfish")
+    password.chmod(0o600)
+    load_settings()
+    password.chmod(0o640)
+    with pytest.raises(BezantError, match=rf"refuses the database password file {password}, .*: chmod 600 it") as told:
+        load_settings()
+    assert "swordfish" not in str(told.value)
+
+
+@pytest.mark.usefixtures("key_file")
+@pytest.mark.parametrize("words", [("send", "127.0.0.1:1", "0800"), ("listen", "0")])
+def test_production_refuses_a_tls_key_that_others_can_reach(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    files = Authority(tmp_path, "ours").vouch("host")
+    files.key.chmod(0o644)
+    tls = ("--tls-authority", str(files.certificate), "--tls-certificate", str(files.certificate))
+    assert cli.run(("iso", *words, *tls, "--tls-key", str(files.key))) == 1
+    error = capsys.readouterr().err
+    assert f"refuses the TLS key {files.key}, which others than its owner can reach: chmod 600 it" in error
+    assert error.count("\n") == 1
 
 
 def test_a_key_file_that_is_not_there_or_holds_no_key_is_told(key_file: Path) -> None:

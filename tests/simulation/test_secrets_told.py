@@ -5,7 +5,7 @@ broken form, and each card is put into a reader with somebody listening.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -23,13 +23,13 @@ from gateways.iso8583.codec import decode, encode
 from gateways.iso8583.messages import from_fields, to_fields
 from gateways.iso8583.specifications import SIMNET, TERMINAL
 from issuer.cards.numbers import read_track_2
+from simulator import trace
 from simulator.chip.apdu import Command, Response
 from simulator.kernel.contact import contact
 from simulator.kernel.contactless import contactless
 from simulator.kernel.setup import KernelSetup, Sale
 from simulator.plastic import Plastic, personalise
 from simulator.reading import read_card
-from simulator.trace import trace_lines
 from tests.simulation.played import PlayedDay
 from tests.simulation.secrets import Secrets
 
@@ -105,19 +105,52 @@ def _raise(words: str) -> object:
     raise AssertionError(words)
 
 
+def _texts(attempts: Iterable[Callable[[], object]]) -> list[str]:
+    """What the attempts that fail say, with what it came from, as a log of a bug has it; the lines of source are no
+    part of what was said."""
+    texts: list[str] = []
+    for attempt in attempts:
+        try:
+            attempt()
+        except Exception as error:
+            told = [error, error.__cause__, None if error.__suppress_context__ else error.__context__]
+            texts += [f"{one!r} {one} {traceback.format_exception_only(one)}" for one in told if one is not None]
+    return texts
+
+
 def test_no_exception_s_text_tells_a_secret(secrets: Secrets, asked: list[AuthorizationRequest]) -> None:
     hsm = SoftwareHsm("bank", TEST_MASTER_KEY)
-    texts: list[str] = []
-    for request in asked:
-        for attempt in _attempts(request, hsm):
-            try:
-                attempt()
-            except Exception as error:
-                # With what it came from, as a log of a bug has it; the lines of source are no part of what was said.
-                told = [error, error.__cause__, None if error.__suppress_context__ else error.__context__]
-                texts += [f"{one!r} {one} {traceback.format_exception_only(one)}" for one in told if one is not None]
+    texts = _texts(attempt for request in asked for attempt in _attempts(request, hsm))
     assert len(texts) > 20 * len(asked), "most of it fails"
     assert list(secrets.found_in("exception", "\n".join(dict.fromkeys(texts)))) == []
+
+
+def test_what_an_exception_would_tell_is_found_in_itself_its_cause_and_its_context(
+    secrets: Secrets, asked: list[AuthorizationRequest]
+) -> None:
+    request = next(one for one in asked if one.pin_block is not None and one.track2 is not None)
+    assert request.pin_block is not None and request.track2 is not None
+    leaks = {
+        "card number": request.pan.clear,
+        "PIN block": request.pin_block.clear,
+        "track 2, behind the separator": request.track2.clear,
+        "key": TEST_MASTER_KEY.hex(),
+    }
+
+    def within(leak: str, kind: str) -> object:
+        try:
+            raise ValueError(leak)
+        except ValueError as error:
+            if kind == "cause":
+                raise AssertionError("masked") from error
+            if kind == "context":
+                raise AssertionError("masked")  # noqa: B904, what it came from is the matter
+            raise
+
+    for kind, leak in leaks.items():
+        for place in ("itself", "cause", "context"):
+            texts = _texts([lambda leak=leak, place=place: within(leak, place)])  # type: ignore[misc]
+            assert ("exception", kind) in set(secrets.found_in("exception", "\n".join(texts))), (kind, place)
 
 
 @pytest.fixture(scope="module")
@@ -127,23 +160,43 @@ def plastic(played: PlayedDay) -> list[Plastic]:
     return [personalise(hsm, person.cards[0], "bank", TEST_MASTER_KEY) for person in people]
 
 
-def test_no_apdu_trace_tells_a_secret(secrets: Secrets, plastic: list[Plastic]) -> None:
-    heard: list[tuple[Command, Response]] = []
+Heard = list[tuple[Command, Response]]
+
+
+@pytest.fixture(scope="module")
+def heard(plastic: list[Plastic]) -> Heard:
+    """All that was said while each card was inserted with its PIN typed, and tapped."""
+    said: Heard = []
     sale = Sale(amount_minor=1_500, at=AT, unpredictable=b"\x01\x02\x03\x04")
     for one in plastic:
         soft = one.soft_card()
         for kernel, tapped in ((contact, False), (contactless, True)):
             reading = read_card(
                 kernel(KernelSetup(), sale), soft, contactless=tapped, pin=one.pin,
-                watch=lambda command, response: heard.append((command, response)),
+                watch=lambda command, response: said.append((command, response)),
             )  # fmt: skip
             with suppress(StopIteration):
                 next(reading)
+    return said
+
+
+def test_no_apdu_trace_tells_a_secret(secrets: Secrets, plastic: list[Plastic], heard: Heard) -> None:
     numbers = {one.pan.clear for one in plastic}
     raw = "".join(f"{command.encode().hex()}{response.encode().hex()}" for command, response in heard)
     assert all(number in raw for number in numbers), "the chips have said their numbers"
-    shown = "\n".join(line for command, response in heard for line in trace_lines(command, response))
     printed = "\n".join(f"{command!r} {response!r}" for command, response in heard)
-    assert shown and printed
-    for where, told in (("trace", shown), ("printed", printed)):
+    assert _traced(heard) and printed
+    for where, told in (("trace", _traced(heard)), ("printed", printed)):
         assert list(secrets.found_in(where, told)) == []
+
+
+@pytest.mark.parametrize(("mask", "unmasked"), [("_SECRET", frozenset()), ("_CARD_NUMBER", "")])
+def test_what_a_trace_without_its_masks_would_tell_is_found(
+    secrets: Secrets, heard: Heard, monkeypatch: pytest.MonkeyPatch, mask: str, unmasked: object
+) -> None:
+    monkeypatch.setattr(trace, mask, unmasked)
+    assert ("trace", "card number") in set(secrets.found_in("trace", _traced(heard)))
+
+
+def _traced(heard: Heard) -> str:
+    return "\n".join(line for command, response in heard for line in trace.trace_lines(command, response))
