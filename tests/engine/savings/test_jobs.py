@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from pathlib import Path
 from random import Random
+from subprocess import PIPE, Popen
 from typing import Any
 from uuid import UUID
 
@@ -71,6 +73,27 @@ def test_a_night_that_is_killed_between_any_two_chunks_goes_on_where_it_stopped(
         except Killed:
             kills += 1
     assert 10 < kills < 1_000
+    assert books(bank, ids) == books(undisturbed, theirs)
+    assert_as_defined(bank, ids)
+    assert not bank.findings()
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_at_any_moment_leaves_a_night_that_the_next_goes_on_with(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
+    undisturbed, theirs = opened(database, "whole", tmp_path)
+    undisturbed.nights(END)
+    bank, ids = opened(database, "shot", tmp_path)
+    words = (database_url, "shot", str(tmp_path), START.isoformat(), END.isoformat())
+    for chunks in (1, 2, 3, 5, 4):
+        process = Popen([sys.executable, "-m", "tests.engine.savings.night_process", *words], stdout=PIPE)
+        assert process.stdout is not None
+        with process.stdout as said:
+            assert all(said.readline() for _ in range(chunks)), "it has not ended before"
+            process.kill()
+        assert process.wait() < 0
+    bank.nights(END)
     assert books(bank, ids) == books(undisturbed, theirs)
     assert_as_defined(bank, ids)
     assert not bank.findings()
