@@ -30,7 +30,7 @@ from sqlalchemy import Connection, text
 
 from api.settings import Settings, load_settings
 from api.system import MEMBERS, System, opened
-from benchmarks.savings_filling import OPENED, copy_savings, fill_savings
+from benchmarks.savings_filling import OPENED, at_rest, copy_savings, fill_savings
 from benchmarks.shape import Result, Row, versions
 from engine.database.institutions import Institution
 from engine.ledger.audit import LEDGER_PROOFS
@@ -142,7 +142,7 @@ def _measured(system: System, settings: Settings, say: Say) -> Result:
                 (f"plain {name}", plain, plain_turn),
             ]
             for side, institution, turn in sides if number % 2 == 0 else reversed(sides):
-                _at_rest(system, institution)
+                at_rest(system, institution)
                 begun = perf_counter()
                 turn(system, institution, day)
                 found[side].append(int((perf_counter() - begun) * 1_000))
@@ -221,15 +221,6 @@ def _plain_post(system: System, institution: Institution, day: date) -> None:
 def _typed(statement: str) -> Any:
     """What the plain SQL leaves to be guessed."""
     return text(statement.replace(":day ||", "cast(:day as text) ||").replace(":own,", "cast(:own as uuid),"))
-
-
-def _at_rest(system: System, institution: Institution) -> None:
-    """What earlier turns left to be done is done, and not while the next is measured."""
-    with system.database.owner().connect() as connection:
-        plain = connection.execution_options(isolation_level="AUTOCOMMIT")
-        for table in ("savings_accounts", "accounts", "entries", "events"):
-            plain.exec_driver_sql(f"vacuum analyze {institution.schema_name}.{table}")
-        plain.exec_driver_sql("checkpoint")
 
 
 def _apart(system: System, settings: Settings, institution: Institution, day: date) -> int:
