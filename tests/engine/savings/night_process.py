@@ -25,7 +25,7 @@ if __name__ == "__main__":
         begin(night)
         night.watch = lambda done, _total: print(done, flush=True)
 
-    overnight.Night.__post_init__ = says  # type: ignore[method-assign]
+    setattr(overnight.Night, "__post_init__", says)  # noqa: B010, mypy knows that it is a method
     Bank(Database(url, ROLE_SECRET), name, Path(folder), date.fromisoformat(opened_on)).nights(
         date.fromisoformat(until)
     )
