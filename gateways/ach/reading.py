@@ -96,13 +96,13 @@ def _read_header(record: tuple[int, str]) -> AchFile:
 
 def _read_batch(number: int, line: str, lines: Iterator[tuple[int, str]], sums: Sums) -> Iterator[Batch | Entry]:
     found = _take(_BATCH, (number, line), "batch header")
-    service, company, discretionary, company_id, kind, description, described, effective, dfi, batch_number = (
+    service_class, company, discretionary, company_id, kind, description, described, effective, dfi, batch_number = (
         found.groups()
     )
     if kind not in EntryClass.__members__:
         raise FormatError(f"record {number} standard entry class", "is none that is taken here")
     batch = Batch(
-        service_class=ServiceClass(service),
+        service_class=ServiceClass(service_class),
         company_name=company.rstrip(),
         company_id=company_id.rstrip(),
         entry_class=EntryClass(kind),
@@ -132,7 +132,7 @@ def _read_batch(number: int, line: str, lines: Iterator[tuple[int, str]], sums: 
     if not last:
         raise FormatError(f"record {record[0]} entry", "is missing: a batch holds one at least")
     found = _take(_BATCH_CONTROL, record, "batch control")
-    if found.group(1) != service or found.group(6).rstrip() != batch.company_id or found.group(8) != batch_number:
+    if found.group(1) != service_class or found.group(6).rstrip() != batch.company_id or found.group(8) != batch_number:
         raise FormatError(f"record {record[0]} batch control", "is that of another batch")
     _compare(found.groups()[1:5], own.totals(), f"record {record[0]} batch control")
     sums.join(own)

@@ -74,6 +74,7 @@ STANDARD_TERMS = (
     "icc_data",
     "client_secret",
     "service_code",  # ISO/IEC 7813, and an input of every CVV
+    "service_class",  # Nacha, batch header
     "additional_data",  # ISO 8583 DE 48
     "associated_data",  # AEAD, RFC 5116
     "track_data",
