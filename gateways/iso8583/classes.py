@@ -26,7 +26,8 @@ def table_of(content: str, charset: Charset | None) -> bytes | None:
     """A table for `translate` that makes a `0` of every byte which the class allows and no digit of the others; None
     where all are allowed. `any` is what the charset can say."""
     if charset is None:
-        allowed = [content != "n" or not f"{byte:02X}".strip("0123456789") for byte in range(256)]
+        digits = set(filter(CONTENT[content].fullmatch, HEX_DIGITS))
+        allowed = [set(f"{byte:02X}") <= digits for byte in range(256)]
     elif content == "any":
         allowed = [character != NO_CHARACTER for character in charset.table]
     else:

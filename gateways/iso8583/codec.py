@@ -4,21 +4,23 @@ Between a frame and its `Fields` nothing is lost, so that `encode(decode(frame))
 the standard invites: a second bitmap that announces no element is accepted, and not written again.
 
 The first messages with a given set of elements are read row by row (`reading.py`); for a set that keeps coming a
-decoder, or an encoder, is generated once (`generation.py`). How many are kept is bounded, and only messages that were
-right count, so that nobody gains by sending bitmaps that nobody uses: those are read row by row, as fast as ever.
+decoder, or an encoder, is generated once (`decoders.py`, `encoders.py`). How many are kept is bounded, and only
+messages that were right count, so that nobody gains by sending bitmaps that nobody uses: those are read row by row,
+as fast as ever.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Final
 
-from gateways.iso8583.generation import Decoder, Encoder, make_decoder, make_encoder
+from gateways.iso8583.decoders import Decoder, make_decoder
+from gateways.iso8583.encoders import Encoder, make_encoder
 from gateways.iso8583.reading import Fields, read, write
 from gateways.iso8583.shapes import Shape, element_name, shapes
 from gateways.iso8583.specifications import Specification
 
-__all__ = ["Codec", "Fields", "decode", "element_name", "encode", "salvage"]
+__all__ = ["Codec", "Fields", "codec_of", "decode", "element_name", "encode", "salvage"]
 
 GENERATED_AFTER: Final = 4
 """Messages that were right with the same elements. Making a decoder takes as long as reading a hundred messages."""
@@ -34,7 +36,7 @@ def decode(frame: bytes, specification: Specification) -> Fields:
     allow: truncation, trailing bytes, lengths beyond the maximum, characters outside the element's class. The message
     never repeats a byte of the frame.
     """
-    return (_CODECS.get(id(specification)) or codec_of(specification)).decode(frame)
+    return codec_of(specification).decode(frame)
 
 
 def salvage(frame: bytes, specification: Specification) -> Fields:
@@ -51,7 +53,7 @@ def encode(fields: Fields, specification: Specification) -> bytes:
 
     Raises `FormatError` naming the element whose value the dialect cannot carry (length, characters, number).
     """
-    return (_CODECS.get(id(specification)) or codec_of(specification)).encode(fields)
+    return codec_of(specification).encode(fields)
 
 
 class Codec:
@@ -75,20 +77,34 @@ class Codec:
         self._met: dict[Hashable, int] = {}
         # What a generated decoder takes for granted: bitmaps at a known place, of one kind, two of them at most.
         self._generates = self.shapes["h"].length_bytes == 0 and bitmap.charset == self.shapes["1"].charset
+        self.decode = self._decoding()
+        """See `codec.decode`. A function, not a method: a bound one costs what a short element does."""
 
-    def decode(self, frame: bytes) -> Fields:
-        """See `codec.decode`."""
-        decoder = self._decoders.get(frame[self._one]) or self._decoders.get(frame[self._two])
-        if decoder is not None and (found := decoder(frame)) is not None:
-            return found
+    def _decoding(self) -> Callable[[bytes], Fields]:
+        made, one, two, in_full = self._decoders.get, self._one, self._two, self._decode
+
+        def decode(frame: bytes) -> Fields:
+            decoder = made(frame[one])
+            if decoder is None:
+                decoder = made(frame[two])
+            if decoder is not None:
+                found = decoder(frame)
+                if found is not None:
+                    return found
+            return in_full(frame)
+
+        return decode
+
+    def _decode(self, frame: bytes) -> Fields:
+        """A frame that no decoder was made for, or that is not right."""
         fields, fault = read(frame, self.shapes)
         if fault is not None:
             raise fault
-        if decoder is None and self._generates:
+        if self._generates:
             bitmap = frame[self._one]
             if bitmap[:1] in self._followed:
                 bitmap = frame[self._two]
-            if self._keeps_coming(bitmap, len(self._decoders)):
+            if bitmap not in self._decoders and self._keeps_coming(bitmap, len(self._decoders)):
                 elements = self._elements(fields)
                 if all(int(shape.key) <= 128 for shape in elements):
                     self._decoders[bitmap] = make_decoder(self._front, len(bitmap), elements)
@@ -127,11 +143,12 @@ _CODECS: Final[dict[int, Codec]] = {}
 
 
 def codec_of(specification: Specification) -> Codec:
-    """The codec of a dialect, made when first asked for."""
-    codec = _CODECS.get(id(specification))
-    if codec is None:
-        codec = Codec(specification)
+    """The codec of a dialect, made when first asked for. Who has many messages of one dialect keeps it, and saves
+    asking."""
+    try:
+        return _CODECS[id(specification)]
+    except KeyError:
         if len(_CODECS) >= MAX_DIALECTS:
             del _CODECS[next(iter(_CODECS))]
-        _CODECS[id(specification)] = codec
-    return codec
+        _CODECS[id(specification)] = codec = Codec(specification)
+        return codec

@@ -27,23 +27,30 @@ class _WorkedOut(dict[Any, Any]):
 
 
 @cache
-def totals(shape: Shape) -> dict[Any, Any]:
-    """The bytes that length and value take together, by the length as it is written; with whether the number of
+def totals(shape: Shape, offset: int, in_text: bool) -> dict[Any, Any]:
+    """`offset` and the bytes that length and value take together, by the length as it is written: as text (packed
+    digits too: their bytes' numbers as characters), or as bytes, a single one as a number. With whether the number of
     digits is odd where the element has a pad. `KeyError` for a length that is not allowed."""
     listed = prefixes(shape)
+    is_packed = shape.length_charset is None
     if isinstance(listed, _WorkedOut):
-        return _WorkedOut(lambda key: _total(shape, _counted(shape, key)))
+
+        def worked_out(key: Any) -> Any:
+            written = key.encode("latin-1") if is_packed and in_text else key
+            return _total(shape, _counted(shape, written), offset)
+
+        return _WorkedOut(worked_out)
     found = {}
     for characters, prefix in listed.items():
         written: Any = bytes.fromhex(prefix) if shape.length_charset is None else prefix
-        if isinstance(written, bytes) and len(written) == 1:
-            written = written[0]
-        found[written] = _total(shape, shape.count_of(characters))
+        if isinstance(written, bytes):
+            written = written.decode("latin-1") if in_text else written[0] if len(written) == 1 else written
+        found[written] = _total(shape, shape.count_of(characters), offset)
     return found
 
 
-def _total(shape: Shape, count: int) -> Any:
-    total = shape.length_bytes + shape.bytes_of(count)
+def _total(shape: Shape, count: int, offset: int) -> Any:
+    total = offset + shape.length_bytes + shape.bytes_of(count)
     return (total, count & 1) if shape.in_half_bytes and shape.left_pad + shape.right_pad else total
 
 

@@ -22,7 +22,7 @@ from gateways.iso8583.codec import GENERATED_AFTER, decode, encode, salvage
 from gateways.iso8583.describe import describe, render_text
 from gateways.iso8583.messages import to_fields
 from gateways.iso8583.specifications import BCD, DIALECTS, EBCDIC, SIMNET, TERMINAL, Specification
-from tests.gateways.iso8583.samples import CHIP, MESSAGES
+from tests.gateways.iso8583.samples import CHIP, MESSAGES, NETWORK_MANAGEMENT
 
 pytestmark = pytest.mark.slow
 
@@ -144,3 +144,25 @@ def test_no_frame_breaks_the_decoder() -> None:
     assert len(corpus) > seeds, "the search found nothing new: it is not guided"
     assert tried > 1_000
     assert peak < MEMORY_BYTES
+
+
+TWENTY: Final = {**{name: to_fields(message) for name, message in MESSAGES.items()}, "chip": CHIP, **NETWORK_MANAGEMENT}
+
+
+@pytest.mark.timeout(3 * SECONDS)
+@pytest.mark.parametrize("dialect", [SIMNET, BCD], ids=["text", "packed"])
+def test_each_truncation_and_each_other_byte_is_refused_or_encodes_to_the_same_bytes(dialect: Specification) -> None:
+    assert len(TWENTY) >= 20
+    for fields in TWENTY.values():
+        frame = encode(fields, dialect)
+        for length in range(len(frame)):
+            with pytest.raises(FormatError):
+                decode(frame[:length], dialect)
+        for position, byte in enumerate(frame):
+            for wrong in set(range(256)) - {byte}:
+                corrupted = frame[:position] + bytes([wrong]) + frame[position + 1 :]
+                try:
+                    found = decode(corrupted, dialect)
+                except FormatError:
+                    continue
+                assert encode(found, dialect) == corrupted

@@ -15,9 +15,13 @@ from engine.vocabulary.errors import FormatError
 from gateways.iso8583.codec import Fields, decode, encode, salvage
 from gateways.iso8583.messages import to_fields
 from gateways.iso8583.specifications import DIALECTS, SIMNET, SIMNET_FILE, TERMINAL, Specification
-from tests.gateways.iso8583.samples import CHIP, MESSAGES, SECRETS
+from tests.gateways.iso8583.samples import CHIP, MESSAGES, NETWORK_MANAGEMENT, SECRETS
 
-SAMPLES: dict[str, Fields] = {**{name: to_fields(message) for name, message in MESSAGES.items()}, "chip": CHIP}
+SAMPLES: dict[str, Fields] = {
+    **{name: to_fields(message) for name, message in MESSAGES.items()},
+    "chip": CHIP,
+    **NETWORK_MANAGEMENT,
+}
 ONLINE = {"terminal": TERMINAL, "simnet": SIMNET}
 ALPHABETS = {
     "n": "0123456789",

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from engine.vocabulary.errors import FormatError
 from gateways.iso8583 import codec as codecs
 from gateways.iso8583.codec import Codec, decode, encode
-from gateways.iso8583.generation import make_decoder, make_encoder
+from gateways.iso8583.decoders import make_decoder
+from gateways.iso8583.encoders import make_encoder
 from gateways.iso8583.reading import Fields, read, write
 from gateways.iso8583.shapes import shapes
 from gateways.iso8583.specifications import BCD, DIALECTS, EBCDIC, SIMNET, TERMINAL, Specification, with_header
