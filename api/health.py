@@ -6,10 +6,12 @@ there, whatever the network does, so it cannot say whether the network takes pay
 from __future__ import annotations
 
 import http.client
+import ssl
 from datetime import timedelta
 
 from api.clock import MachineClock, machine_now
 from api.heartbeats import Heartbeat
+from api.roles import dialling_tls
 from api.settings import Settings
 from engine.vocabulary.errors import BezantError
 from engine.vocabulary.messages import NetworkManagementRequest
@@ -48,16 +50,18 @@ async def trouble(host: str, bank: str, settings: Settings) -> str | None:
             found = left.trouble(machine_now())
             return None if found is None else f"terminals reach it, but {found}; is it signed on to the network?"
         case "network":
-            return await echo_trouble(where, settings.network_port, SIMNET)
+            return await echo_trouble(where, settings.network_port, SIMNET, dialling_tls(settings))
         case _:
             (left,) = heartbeats(host, bank, settings)
             return left.trouble(machine_now())
 
 
-async def echo_trouble(host: str, port: int, specification: Specification) -> str | None:
+async def echo_trouble(
+    host: str, port: int, specification: Specification, tls: ssl.SSLContext | None = None
+) -> str | None:
     """Ask for an echo (0800 with DE 70 = 301), which every listener of ours answers before anything else."""
     clock = MachineClock()
-    asker = Asker(host, port, specification, key_elements=MANAGEMENT_KEY, clock=clock, timeout=PATIENCE)
+    asker = Asker(host, port, specification, key_elements=MANAGEMENT_KEY, clock=clock, timeout=PATIENCE, tls=tls)
     echo = NetworkManagementRequest(
         stan="000001", transmitted_at=clock.now().replace(microsecond=0), information_code=ECHO, member_id=""
     )

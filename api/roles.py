@@ -7,8 +7,10 @@ points of the group `bezant.roles`, so that nothing here imports the simulator.
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -26,8 +28,10 @@ from engine.ports import Clock, Door
 from engine.runtime.jobs import Job
 from engine.runtime.stage import Stage
 from engine.vocabulary.decision import Message
+from engine.vocabulary.errors import BezantError
 from gateways.clearing_files import ClearingFiles
 from gateways.iso8583.key_exchange import KeyExchange
+from gateways.iso8583.tls import dialling_context, listening_context
 from gateways.iso8583.wires import Wires
 from gateways.member import MemberEnd
 from gateways.pos import PosHost
@@ -46,6 +50,8 @@ __all__ = [
     "Place",
     "Reachable",
     "Role",
+    "dialling_tls",
+    "listening_tls",
     "roles",
 ]
 
@@ -91,6 +97,25 @@ class Place:
 Reachable = Callable[[str], bool]
 
 
+def listening_tls(settings: Settings) -> ssl.SSLContext:
+    """The TLS of our listeners. Raises `BezantError` for a file that is missing or of no use."""
+    if settings.tls_certificate is None or settings.tls_key is None:
+        raise BezantError("A listener that speaks TLS needs BEZANT_TLS_CERTIFICATE and BEZANT_TLS_KEY.")
+    return listening_context(settings.tls_certificate, settings.tls_key, settings.tls_authority)
+
+
+def dialling_tls(settings: Settings) -> ssl.SSLContext | None:
+    """The TLS of who dials the network, None where it is plain. Raises `BezantError` as `listening_tls` does."""
+    if not settings.network_tls:
+        return None
+    assert settings.tls_authority is not None, "the settings have seen to it"
+    return dialling_context(settings.tls_authority, settings.tls_certificate, settings.tls_key)
+
+
+def _idle(settings: Settings) -> timedelta | None:
+    return timedelta(seconds=settings.pos_idle_seconds) if settings.pos_idle_seconds else None
+
+
 @dataclass(frozen=True, slots=True)
 class Role:
     """One role. `host` is None for an institution that speaks by files alone.
@@ -120,6 +145,7 @@ class MemberHost:
             wires=place.wires,
             network_id=NETWORK_ID,
             keys=place.keys,
+            tls=dialling_tls(place.settings),
         )
 
     async def start(self) -> None:
@@ -151,17 +177,36 @@ class AcquirerHost(MemberHost):
             port=place.settings.pos_port,
             clock=place.clock,
             wires=place.wires,
+            idle=_idle(place.settings),
             setting="BEZANT_POS_PORT",
+        )
+        self.more = tuple(
+            PosHost(
+                place.door,
+                acquirer_id=place.institution.member_id,
+                host=place.settings.listen_host,
+                port=one.port,
+                clock=place.clock,
+                wires=place.wires,
+                specification=one.specification,
+                framing=one.framing,
+                idle=_idle(place.settings),
+                tls=listening_tls(place.settings) if one.has_tls else None,
+                setting="BEZANT_POS_LISTENERS",
+            )
+            for one in place.settings.places
         )
 
     async def start(self) -> None:
         """Listen, then dial."""
-        await self.pos.start()
+        for pos in (self.pos, *self.more):
+            await pos.start()
         await super().start()
 
     async def close(self) -> None:
         """Hang up on both sides."""
-        await self.pos.close()
+        for pos in (self.pos, *self.more):
+            await pos.close()
         await super().close()
 
 

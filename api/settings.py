@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from engine.crypto.keys import TEST_MASTER_KEY, is_test_key
 from engine.vocabulary.errors import BezantError
+from gateways.iso8583.profiles import Place, places_of
 
 PREFIX = "BEZANT_"
 _OTHERS = S_IRWXG | S_IRWXO
@@ -39,6 +40,14 @@ def _master_key(key: SecretStr) -> SecretStr:
     if length != 32:
         raise ValueError("a master key is 32 bytes, written as 64 hexadecimal digits")
     return key
+
+
+def _places(written: str) -> str:
+    try:
+        places_of(written)
+    except BezantError as wrong:
+        raise ValueError(str(wrong)) from None
+    return written
 
 
 class Settings(BaseSettings):
@@ -72,6 +81,24 @@ class Settings(BaseSettings):
     pos_port: Port = 8583
     """ISO 8583: where the acquirer listens for terminals."""
 
+    pos_listeners: Annotated[str, AfterValidator(_places)] = ""
+    """More listeners for terminals, each `PROFILE:PORT`, separated by commas; behind the port a framing, `tpdu`, `tls`:
+    `bcd:8584:tpdu, ebcdic:8585:4b:tls`. Profiles: ascii-hex, ascii-binary, bcd, ebcdic."""
+
+    pos_idle_seconds: Annotated[int, Field(ge=0)] = 0
+    """A terminal's link that has been silent for so long is closed; 0: never."""
+
+    network_tls: bool = False
+    """Links between members and the network speak TLS: who listens proves itself with `tls_certificate`, who dials
+    trusts `tls_authority`."""
+
+    tls_certificate: Annotated[Path, AfterValidator(_absolute)] | None = None
+    tls_key: Annotated[Path, AfterValidator(_absolute)] | None = None
+    """A certificate (PEM) and its key: of our listeners, and of whoever dials a listener that asks for one."""
+
+    tls_authority: Annotated[Path, AfterValidator(_absolute)] | None = None
+    """Whom we trust (PEM). Our listeners then take links only from who has a certificate of this authority."""
+
     network_host: str = "127.0.0.1"
     """Where members (acquirers and issuers, who listen to nobody) find the network."""
 
@@ -80,6 +107,11 @@ class Settings(BaseSettings):
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["console", "json"] = "console"
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """The listeners of `pos_listeners`."""
+        return places_of(self.pos_listeners)
 
     @property
     def called_host(self) -> str:
@@ -118,6 +150,18 @@ class Settings(BaseSettings):
             return values | {"master_key": _absolute(Path(file)).read_text().strip()}
         except (OSError, UnicodeDecodeError):
             raise ValueError(f"the file of {PREFIX}MASTER_KEY_FILE cannot be read") from None
+
+    @model_validator(mode="after")
+    def _with_certificates(self) -> Self:
+        if any(place.port == self.pos_port for place in self.places):
+            raise ValueError(f"a listener of {PREFIX}POS_LISTENERS has the port of {PREFIX}POS_PORT")
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError(f"{PREFIX}TLS_CERTIFICATE and {PREFIX}TLS_KEY belong together: set both or neither")
+        if self.tls_certificate is None and any(place.has_tls for place in self.places):
+            raise ValueError(f"a listener with tls needs {PREFIX}TLS_CERTIFICATE and {PREFIX}TLS_KEY")
+        if self.network_tls and self.tls_authority is None:
+            raise ValueError(f"{PREFIX}NETWORK_TLS needs {PREFIX}TLS_AUTHORITY, whom members trust")
+        return self
 
     @model_validator(mode="after")
     def _fit_for_production(self) -> Self:

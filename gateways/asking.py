@@ -6,6 +6,7 @@ For health checks and for a terminal at the command line; hosts hold conversatio
 from __future__ import annotations
 
 import asyncio
+import ssl
 from datetime import timedelta
 
 from engine.ports import Clock
@@ -31,9 +32,11 @@ class Asker:
         key_elements: tuple[str, ...],
         clock: Clock,
         timeout: timedelta,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """`key_elements` match a reply to its request; a reply is waited for as long as `timeout`."""
         self._place = (host, port)
+        self._tls = tls
         self._specification = specification
         self._clock = clock
         self._wires = Wires()
@@ -45,7 +48,7 @@ class Asker:
 
     async def open(self) -> None:
         """Connect. Raises `PeerUnreachable`."""
-        self._link = await dial(*self._place, lambda link: self, clock=self._clock, wires=self._wires)
+        self._link = await dial(*self._place, lambda link: self, clock=self._clock, wires=self._wires, tls=self._tls)
 
     async def ask(self, request: Fields) -> Fields:
         """The reply. Raises `TimeoutError` when none comes in time, `PeerUnreachable` when the other side hangs up."""

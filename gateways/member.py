@@ -7,6 +7,7 @@ sender's timer notices.
 
 from __future__ import annotations
 
+import ssl
 from datetime import timedelta
 
 import structlog
@@ -50,6 +51,7 @@ class MemberEnd:
         echo_after: timedelta | None = ECHO_AFTER,
         network_id: str = "",
         keys: KeyExchange | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         """`network_id` is whom `keys` are shared with."""
         self._door = door
@@ -60,7 +62,7 @@ class MemberEnd:
         self._network_id = network_id
         self._keys = keys
         self._session: Session | None = None
-        self._dialler = Dialler(host, port, self._met, clock=clock, wires=wires, name="network")
+        self._dialler = Dialler(host, port, self._met, clock=clock, wires=wires, name="network", tls=tls)
 
     @property
     def signed_on(self) -> bool:

@@ -12,6 +12,7 @@ from engine.vocabulary.errors import BezantError
 from engine.vocabulary.responses import ResponseCode
 from gateways.iso8583.answers import AnsweredRequest, respond
 from gateways.iso8583.codec import Fields
+from gateways.iso8583.composites import turned_round
 from gateways.iso8583.messages import to_fields
 from gateways.iso8583.replies import reply_to
 
@@ -32,6 +33,8 @@ def serve_request(door: Door, request: AnsweredRequest, asked: Fields, send: Cal
         else:
             # A response says the processing code of its request (ISO 8583:1987), which nothing decides on the way back.
             echoed = {"3": asked["3"]} if "3" in asked else {}
+            if "h" in asked:
+                echoed["h"] = turned_round(asked["h"])
             send(to_fields(response) | echoed)
 
     try:

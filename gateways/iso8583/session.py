@@ -25,7 +25,7 @@ from engine.vocabulary.errors import FormatError
 from engine.vocabulary.messages import NetworkManagementRequest
 from engine.vocabulary.responses import ResponseCode
 from gateways.iso8583.alarms import Alarm
-from gateways.iso8583.codec import Fields, decode, encode
+from gateways.iso8583.codec import Fields, codec_of
 from gateways.iso8583.key_exchange import KEY_CHANGES, KeyExchange
 from gateways.iso8583.links import Link
 from gateways.iso8583.matching import MANAGEMENT_KEY, PendingReplies
@@ -77,6 +77,7 @@ class Session:
         self.peer_id = peer_id
         self.signed_on = False
         self._specification = specification
+        self._codec = codec_of(specification)
         self._on_message = on_message
         self._clock = clock
         self._wires = wires
@@ -93,12 +94,12 @@ class Session:
 
     def send(self, fields: Fields) -> bool:
         """Send a message. False: the link is closed and the message lost. Raises `FormatError` as `encode` does."""
-        return self.link.send(encode(fields, self._specification))
+        return self.link.send(self._codec.encode(fields))
 
     def on_frame(self, frame: bytes) -> None:
         """Called by the link."""
         try:
-            fields = decode(frame, self._specification)
+            fields = self._codec.decode(frame)
             if fields["t"][1] == "8":
                 self._on_management(fields)
             elif self.signed_on:

@@ -120,10 +120,11 @@ def load_specification(path: Path) -> Specification:
 PDS_DIGITS: Final = (4, 3)
 """Digits of number and of length of the private data subelements in clearing records."""
 
-_TERMINAL_CHANGES: Final = {53: ("b ..80", "Security related control information")}
-"""The key serial number of a device under DUKPT. Of ISO 8583:1993's kind: the 16 digits of 1987 have no room for it."""
+TERMINAL_ELEMENTS: Final = {**ELEMENTS_1987, 53: ("b ..80", "Security related control information")}
+"""DE 53 is the key serial number of a device under DUKPT. Of ISO 8583:1993's kind: the 16 digits of 1987 have no room
+for it."""
 
-TERMINAL: Final = specification({**ELEMENTS_1987, **_TERMINAL_CHANGES}, bitmap="hex")
+TERMINAL: Final = specification(TERMINAL_ELEMENTS, bitmap="hex")
 """Between a terminal and its acquirer: every byte is text, so a line of a trace can be read and typed."""
 
 SIMNET: Final = specification(ELEMENTS_1987, bitmap="binary")

@@ -13,7 +13,7 @@ from functools import partial
 
 import structlog
 
-from api.roles import Place
+from api.roles import Place, listening_tls
 from engine.processor import Processor
 from engine.vocabulary.decision import Message
 from engine.vocabulary.errors import BezantError, FormatError
@@ -62,6 +62,7 @@ class NetworkHost:
             self._met,
             clock=place.clock,
             wires=place.wires,
+            tls=listening_tls(place.settings) if place.settings.network_tls else None,
             setting="BEZANT_NETWORK_PORT",
         )
 

@@ -17,7 +17,16 @@ OWN_KEY = "0f" * 32
 
 @pytest.fixture(autouse=True)
 def empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("PROFILE", "DATABASE_URL", "DATA_FOLDER", "MASTER_KEY", "MASTER_KEY_FILE", "API_PORT", "LISTEN_HOST"):
+    for name in (
+        "PROFILE",
+        "DATABASE_URL",
+        "DATA_FOLDER",
+        "MASTER_KEY",
+        "MASTER_KEY_FILE",
+        "API_PORT",
+        "LISTEN_HOST",
+        "POS_LISTENERS",
+    ):
         monkeypatch.delenv(f"BEZANT_{name}", raising=False)
 
 
@@ -74,6 +83,26 @@ def test_a_wrong_value_is_named_but_not_repeated(monkeypatch: pytest.MonkeyPatch
     assert f"Wrong setting: {name}: " in str(refused.value)
     assert value not in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"POS_LISTENERS": "hex:8584"}, "POS_LISTENERS: there is no profile 'hex'; there are: ascii-hex, ascii-binary"),
+        ({"POS_LISTENERS": "bcd:8583"}, "a listener of BEZANT_POS_LISTENERS has the port of BEZANT_POS_PORT"),
+        ({"POS_LISTENERS": "bcd:8584:tls"}, "a listener with tls needs BEZANT_TLS_CERTIFICATE and BEZANT_TLS_KEY"),
+        ({"TLS_CERTIFICATE": "host.pem"}, "BEZANT_TLS_CERTIFICATE and BEZANT_TLS_KEY belong together"),
+        ({"NETWORK_TLS": "1"}, "BEZANT_NETWORK_TLS needs BEZANT_TLS_AUTHORITY"),
+    ],
+)
+def test_listeners_and_certificates_that_do_not_fit_are_said_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], said: str
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(f"BEZANT_{name}", value)
+    with pytest.raises(BezantError) as refused:
+        load_settings()
+    assert said in str(refused.value) and "\n" not in str(refused.value)
 
 
 def test_secrets_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
