@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Response
 
 from api import plugins
 from api.doors import Doors
 from api.errors import add_error_handling
-from api.routes import cards, customers, health, issuing, payments, savings, transfers
+from api.routes import cards, customers, health, issuing, links, payments, savings, transfers
+from gateways.iso8583.metrics import MEDIA_TYPE, exposition
+from gateways.iso8583.wires import Wires
+
+
+def create_metrics_app(wires: Wires) -> FastAPI:
+    """`/metrics` alone, for hosts that have no other HTTP interface."""
+    app = FastAPI(title="Bezant", version=version("bezant"), openapi_url=None)
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        return Response(exposition(wires), media_type=MEDIA_TYPE)
+
+    return app
 
 
 def create_app(doors: Doors) -> FastAPI:
@@ -22,7 +35,7 @@ def create_app(doors: Doors) -> FastAPI:
     )
     app.state.doors = doors
     add_error_handling(app)
-    ours = (health, payments, transfers, customers, savings, cards, issuing)
+    ours = (health, links, payments, transfers, customers, savings, cards, issuing)
     for one in ours:
         app.include_router(one.router)
     for router in plugins.load(plugins.ROUTERS, APIRouter):

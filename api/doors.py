@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 from uuid import UUID
 
@@ -14,17 +14,19 @@ from api.errors import AUTHENTICATION, ApiError
 from api.tokens import Operator, Tokens
 from engine.ports import Clock
 from engine.processor import Processor
+from gateways.iso8583.wires import Wires
 
 
 @dataclass(frozen=True, slots=True)
 class Doors:
-    """`well` says whether what else this process does (links, timers) works."""
+    """`well` says whether what else this process does (links, timers) works; `wires` are its links."""
 
     acquirer: Processor
     bank: Processor
     clock: Clock
     tokens: Tokens
     well: Callable[[], bool] = lambda: True
+    wires: Wires = field(default_factory=Wires)
 
 
 def doors(request: Request) -> Doors:

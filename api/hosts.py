@@ -27,7 +27,7 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
-from api.app import create_app
+from api.app import create_app, create_metrics_app
 from api.clock import WorldClock, machine_now
 from api.doors import Doors
 from api.heartbeats import Heartbeat
@@ -92,7 +92,7 @@ class Standing:
         self.hosts: dict[str, Host] = {}
         self._system = system
         self._duties = tuple(duties)
-        self._wires = wires or Wires()
+        self.wires = wires or Wires()
         self._heartbeats = tuple(heartbeats)
         self._threads = ThreadPoolExecutor(THREADS_EACH * len(duties) + 1, thread_name_prefix="host")
         self._writers: dict[str, asyncio.Future[None]] = {}
@@ -169,7 +169,7 @@ class Standing:
         self._writers[name] = loop.run_in_executor(self._threads, seat.processor.serve)
         if duty.host is not None:
             place = Place(
-                duty.institution, seat.processor, self.clock, self._wires, self._system.settings, seat.keys(self._wires)
+                duty.institution, seat.processor, self.clock, self.wires, self._system.settings, seat.keys(self.wires)
             )
             self.hosts[name] = seat.outward.host = host = duty.host(place)
             await host.start()
@@ -286,8 +286,15 @@ def http_host(standing: Standing, acquirer: str, bank: str, settings: Settings) 
         clock=standing.clock,
         tokens=Tokens(settings.master_key_bytes()),
         well=lambda: standing.well,
+        wires=standing.wires,
     )
     return HttpHost(create_app(doors), settings.listen_host, settings.api_port)
+
+
+def metrics_host(standing: Standing, settings: Settings) -> HttpHost:
+    """What the links of this process count, over HTTP, where no other HTTP interface is."""
+    app = create_metrics_app(standing.wires)
+    return HttpHost(app, settings.listen_host, settings.metrics_port, "BEZANT_METRICS_PORT")
 
 
 class _Server(uvicorn.Server):

@@ -78,6 +78,9 @@ class Settings(BaseSettings):
     api_port: Port = 8000
     """HTTP: the merchant, wallet and issuing API."""
 
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
+    """HTTP: where a host other than the API's shows `/metrics`; 0: nowhere. The API's own shows it at `api_port`."""
+
     pos_port: Port = 8583
     """ISO 8583: where the acquirer listens for terminals."""
 

@@ -64,7 +64,7 @@ async def _serve(system: System, host: HostName, name: str | None) -> None:
     from contextlib import AsyncExitStack
 
     from api.health import heartbeats
-    from api.hosts import Duty, Standing, http_host, stopping
+    from api.hosts import Duty, Standing, http_host, metrics_host, stopping
     from api.members import OUR_ACQUIRER, OUR_BANK
     from api.roles import MemberHost
 
@@ -96,6 +96,8 @@ async def _serve(system: System, host: HostName, name: str | None) -> None:
         )
         if host is HostName.API:
             await stack.enter_async_context(http_host(standing, acquirer, bank, system.settings))
+        elif system.settings.metrics_port:
+            await stack.enter_async_context(metrics_host(standing, system.settings))
         await standing.until(stop)
 
 

@@ -29,6 +29,7 @@ from engine.ports import Clock
 from engine.vocabulary.errors import BezantError, FormatError
 from gateways.iso8583.alarms import Alarm
 from gateways.iso8583.framing import MAX_FRAME_BYTES, TWO_BYTES, FrameReader, Framing
+from gateways.iso8583.metrics import totals_of
 from gateways.iso8583.wires import Address, End, Wires
 
 log = structlog.get_logger(__name__)
@@ -114,6 +115,8 @@ class Link(asyncio.Protocol):
 
     def __init__(self, on_link: OnLink, clock: Clock, wires: Wires, name: str = "", line: Line = DEFAULT_LINE) -> None:
         self.peer = name
+        self.place = name
+        """Whom this side dials by that name, or the port that the other side came in by."""
         self.counters = Counters(last_seen=clock.now())
         self._on_link = on_link
         self._clock = clock
@@ -198,6 +201,7 @@ class Link(asyncio.Protocol):
         transport.set_write_buffer_limits(high=PAUSE_AT_BYTES)
         local, remote = transport.get_extra_info("sockname")[:2], transport.get_extra_info("peername")[:2]
         self.peer = self.peer or f"{remote[0]}:{remote[1]}"
+        self.place = self.place or f"port {local[1]}"
         self._ends = (local, remote)
         self._end, self._far_end = self._wires.claim(local, remote)
         self._wires.links.add(self)
@@ -243,6 +247,9 @@ class Link(asyncio.Protocol):
         self._writable.set()
         self._gone.set()
         self._wires.links.discard(self)
+        sums = self._wires.gone.setdefault(self.place, {})
+        for name, count in totals_of(self.counters).items():
+            sums[name] = sums.get(name, 0) + count
         self._wires.settle()
         self._conversation.on_lost(reason)
         self._wires.lose(*self._ends)

@@ -65,6 +65,8 @@ class Wires:
         self.activity: Activity = activity or NoActivity()
         self.links: set[Link] = set()
         """Those that are up, with their counters."""
+        self.gone: dict[str, dict[str, int]] = {}
+        """What links that are gone have counted, by place and count."""
         self._ends: dict[tuple[Address, Address], End] = {}
         self._listening: set[Address] = set()
         self._unclaimed: set[tuple[Address, Address]] = set()

@@ -192,6 +192,12 @@ def test_health_says_that_all_is_well(world: World) -> None:
     assert (answer.status_code, answer.json()["status"]) == (200, "well")
 
 
+def test_counts_of_links_are_for_everybody_and_the_links_themselves_for_operators(world: World) -> None:
+    assert world.http.get("/metrics").text.startswith("# HELP bezant_links ")
+    assert world.http.get("/links").status_code == 401
+    assert world.http.get("/links", headers={"Authorization": f"Bearer {world.tokens.of_operator('eve')}"}).json() == []
+
+
 def test_a_transfer_is_made_once_and_seen_by_its_two_people_alone(world: World) -> None:
     headers = world.person("@ada") | once("lunch")
     body = {"handle": "Bob", "amount_minor": 700, "note": "lunch"}
