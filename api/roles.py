@@ -24,7 +24,7 @@ from engine.bookkeeping import bookkeeping_stage
 from engine.database.institutions import Institution, InstitutionRole
 from engine.database.schema import ENGINE, SchemaPart
 from engine.ledger.audit import LEDGER_PROOFS, Figure, Proof
-from engine.ports import Clock, Door
+from engine.ports import Clock, Door, KeyUsage
 from engine.runtime.jobs import Job
 from engine.runtime.stage import Stage
 from engine.vocabulary.decision import Message
@@ -155,6 +155,10 @@ class MemberHost:
     async def close(self) -> None:
         """Hang up."""
         await self._end.close()
+
+    def change_key(self, usage: KeyUsage, done: Callable[[], None], on_refusal: Callable[[str], None]) -> None:
+        """Give the network a new key of a link: `done`, or `on_refusal` with the reason. Call on the event loop."""
+        self._end.change_key(usage, done, on_refusal)
 
     def send(self, message: Message) -> None:
         """To the network, whoever it is for."""

@@ -8,11 +8,12 @@ sender's timer notices.
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from datetime import timedelta
 
 import structlog
 
-from engine.ports import Clock, Door
+from engine.ports import Clock, Door, KeyUsage
 from engine.vocabulary.decision import Message
 from engine.vocabulary.errors import BezantError, FormatError
 from engine.vocabulary.messages import (
@@ -81,6 +82,13 @@ class MemberEnd:
         """Send a message once. Call on the event loop."""
         if not self.signed_on or not self._session_send(to_fields(message.body)):
             log.info("message lost: not signed on", member=self._member_id, kind=type(message.body).__name__)
+
+    def change_key(self, usage: KeyUsage, done: Callable[[], None], on_refusal: Callable[[str], None]) -> None:
+        """Give the network a new key: see `Session.change_key`."""
+        if self._session is None or not self._session.signed_on:
+            on_refusal("not signed on")
+        else:
+            self._session.change_key(usage, done, on_refusal)
 
     def _session_send(self, fields: Fields) -> bool:
         return self._session is not None and self._session.send(fields)

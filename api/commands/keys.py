@@ -133,6 +133,23 @@ def rotate(institution: InstitutionName, usage: Usage, pair: Owner = None) -> No
             _tell(sentence)
 
 
+@commands.command("exchange")
+def exchange(
+    institution: InstitutionName,
+    usage: Annotated[str, typer.Argument(help="pin_zone or mac: the key that a member shares with the network.")],
+) -> None:
+    """Give the network a new key by message (0800, DE 70 = 101 or 102), while both run and traffic goes on."""
+    import asyncio
+
+    from api.key_changes import exchanged
+    from api.settings import load_settings
+    from api.system import opened
+
+    with opened(load_settings()) as system:
+        record = asyncio.run(exchanged(system, system.institution(institution), _usage(usage)))
+    _tell_key(record)
+
+
 @commands.command("activate")
 def activate(institution: InstitutionName, key_id: Annotated[str, typer.Argument(help="OWNER:USAGE:VERSION")]) -> None:
     """Make a version current, once the other side is known to hold it. The one before stays accepted."""

@@ -130,11 +130,16 @@ class Session:
         else:
             self.send(reply_to(fields, self._answer(request)))
 
-    def change_key(self, usage: KeyUsage, done: Callable[[], None] = lambda: None) -> None:
+    def change_key(
+        self,
+        usage: KeyUsage,
+        done: Callable[[], None] = lambda: None,
+        on_refusal: Callable[[str], None] = lambda why: None,
+    ) -> None:
         """Give the other side a new key; `done` when both hold it. Silence, or the check value of another key, closes
         the link.
 
-        A refusal (the zone master keys differ, say) is logged and leaves the old key in use.
+        A refusal (the zone master keys differ, say) is logged, told to `on_refusal`, and leaves the old key in use.
         """
         keys = self._keys
         assert keys is not None, "a session without keys exchanges none"
@@ -144,13 +149,12 @@ class Session:
                 said["70"],
                 lambda reply: keys.confirm(self._other, said, reply, done, self.link.close),
                 extra=said,
-                on_refusal=lambda reply: log.warning(
-                    "the other side refuses a new key", peer=self.link.peer, usage=usage.value, answer=reply.get("39")
-                ),
+                on_refusal=lambda reply: refused(f"the other side answers DE 39 = {reply.get('39', 'missing')}"),
             )
 
         def refused(why: str) -> None:
             log.warning("no new key", peer=self.link.peer, usage=usage.value, reason=why)
+            on_refusal(why)
 
         keys.propose(self._other, usage, proposed, refused)
 
