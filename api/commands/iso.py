@@ -12,7 +12,7 @@ from rich.console import Console
 
 from api.commands import iso_links
 from engine.vocabulary.errors import BezantError, FormatError
-from gateways.iso8583.specifications import DIALECTS, Specification, load_specification
+from gateways.iso8583.specifications import DIALECTS, Specification, dialect_named, load_specification
 
 commands = typer.Typer(
     name="iso", help="Look into messages of ISO 8583, send them to any host, and be one.", no_args_is_help=True
@@ -22,7 +22,7 @@ commands.command("send")(iso_links.send)
 commands.command("replay")(iso_links.replay)
 commands.command("listen")(iso_links.listen)
 
-Dialect = Annotated[str, typer.Option(help=f"How elements are written: {', '.join(DIALECTS)}.")]
+Dialect = Annotated[str, typer.Option(help=f"How elements are written: {', '.join(DIALECTS)}; :tpdu behind it.")]
 SpecificationFile = Annotated[
     Path | None,
     typer.Option("--specification", help="A dialect of your own instead: JSON in pyiso8583's dictionary format."),
@@ -97,6 +97,4 @@ def _given(message: list[str] | None, file: Path | None) -> str:
 
 
 def _dialect(name: str, path: Path | None) -> Specification:
-    from gateways.iso8583.describe import dialect_named
-
     return dialect_named(name) if path is None else load_specification(path)

@@ -87,7 +87,6 @@ def replay(
     tls_key: Key = None,
 ) -> None:
     """Send the messages of a file, in order, and tell how they were answered."""
-    from gateways.iso8583.specifications import DIALECTS
     from gateways.trying import messages_of
 
     try:
@@ -112,7 +111,7 @@ def replay(
     )
     console = Console(highlight=False)
     sent = trial.sent[-len(frames) :] if len(trial.sent) >= len(frames) else trial.sent
-    answers = Counter(_answer(one.reply, DIALECTS[dialect]) for one in sent if one.reply is not None)
+    answers = Counter(_answer(one.reply, _specification(dialect)) for one in sent if one.reply is not None)
     console.print(f"{len(sent)} sent, {sum(answers.values())} answered, {len(trial.unasked)} not asked for")
     for answer, count in sorted(answers.items()):
         console.print(f"  {answer}: {count}")
@@ -253,11 +252,12 @@ def _place(place: str) -> tuple[str, int]:
 
 
 def _specification(dialect: str) -> Specification:
-    from gateways.iso8583.specifications import DIALECTS
+    from gateways.iso8583.specifications import dialect_named
 
-    if dialect not in DIALECTS:
-        raise BezantError(f"There is no dialect {dialect!r}; there are: {', '.join(DIALECTS)}.")
-    return DIALECTS[dialect]
+    try:
+        return dialect_named(dialect)
+    except FormatError as wrong:
+        raise BezantError(f"The dialect {dialect!r} {wrong.reason}.") from None
 
 
 def _line(framing: str) -> Line:

@@ -22,7 +22,7 @@ from engine.vocabulary.errors import FormatError
 from engine.vocabulary.identifiers import mask_pan
 from gateways.iso8583.codec import Fields, decode
 from gateways.iso8583.composites import ADDRESS, CARD_VERIFICATION_VALUE, PRIVATE_NAMES, split, split_tagged
-from gateways.iso8583.specifications import DIALECTS, Specification
+from gateways.iso8583.specifications import Specification, dialect_named
 
 MESSAGE_CLASSES: Final = {
     "1": "authorization",
@@ -98,7 +98,7 @@ def describe(message: bytes | Fields, specification: Specification, masked: bool
 def describe_hex(text: str, dialect: str | Specification = "terminal", masked: bool = True) -> list[Line]:
     """The dump of a frame given as hexadecimal (blanks allowed, with or without its two-byte length header).
 
-    Raises `FormatError` for what is not hexadecimal, not one of `DIALECTS`, or not a message.
+    Raises `FormatError` for what is not hexadecimal, of a dialect that is not there, or not a message.
     """
     specification = dialect_named(dialect) if isinstance(dialect, str) else dialect
     try:
@@ -108,13 +108,6 @@ def describe_hex(text: str, dialect: str | Specification = "terminal", masked: b
     if int.from_bytes(frame[:2], "big") == len(frame) - 2:
         frame = frame[2:]
     return describe(frame, specification, masked)
-
-
-def dialect_named(name: str) -> Specification:
-    """One of `DIALECTS`. Raises `FormatError` for another name."""
-    if name not in DIALECTS:
-        raise FormatError("dialect", f"is none of {', '.join(DIALECTS)}")
-    return DIALECTS[name]
 
 
 def render_json(lines: list[Line]) -> str:

@@ -6,24 +6,11 @@ message and TLS around all of them. One host may have any number of places.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 from engine.vocabulary.errors import BezantError
 from gateways.iso8583.framing import FRAMINGS, TWO_BYTES, Framing
-from gateways.iso8583.specifications import TERMINAL, TERMINAL_ELEMENTS, Specification, specification, with_header
-
-PROFILES: Final[Mapping[str, Specification]] = {
-    "ascii-hex": TERMINAL,
-    "ascii-binary": specification(TERMINAL_ELEMENTS, bitmap="binary"),
-    "bcd": specification(TERMINAL_ELEMENTS, bitmap="binary", digits="bcd"),
-    "ebcdic": specification(TERMINAL_ELEMENTS, bitmap="binary", charset="cp500"),
-}
-"""How a terminal writes its elements: all text; text with binary bitmaps and `b` elements; digits packed two a byte;
-code page 500."""
-
-_BEHIND_TPDU: Final[Mapping[str, Specification]] = {name: with_header(rows) for name, rows in PROFILES.items()}
+from gateways.iso8583.specifications import PROFILES, Specification, dialect_named
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +26,7 @@ class Place:
     @property
     def specification(self) -> Specification:
         """How its messages are written."""
-        return (_BEHIND_TPDU if self.has_tpdu else PROFILES)[self.profile]
+        return dialect_named(self.profile + (":tpdu" if self.has_tpdu else ""))
 
 
 def places_of(text: str) -> tuple[Place, ...]:

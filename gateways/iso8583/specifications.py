@@ -139,15 +139,35 @@ BCD: Final = specification(ELEMENTS_1987, bitmap="binary", digits="bcd")
 EBCDIC: Final = specification(ELEMENTS_1987, bitmap="binary", charset="cp500")
 """As `SIMNET` on an IBM host: code page 500."""
 
+PROFILES: Final[Mapping[str, Specification]] = {
+    "ascii-hex": TERMINAL,
+    "ascii-binary": specification(TERMINAL_ELEMENTS, bitmap="binary"),
+    "bcd": specification(TERMINAL_ELEMENTS, bitmap="binary", digits="bcd"),
+    "ebcdic": specification(TERMINAL_ELEMENTS, bitmap="binary", charset="cp500"),
+}
+"""What listeners for terminals speak: all text; text with binary bitmaps and `b` elements; digits packed two a byte;
+code page 500."""
+
 DIALECTS: Final[Mapping[str, Specification]] = {
     "terminal": TERMINAL,
+    **PROFILES,
     "simnet": SIMNET,
     "simnet_file": SIMNET_FILE,
-    "bcd": BCD,
-    "ebcdic": EBCDIC,
     "ebcdic_1047": specification(ELEMENTS_1987, bitmap="binary", charset="cp1047"),
     "1993": specification(ELEMENTS_1993, bitmap="hex"),
     "1993_binary": specification(ELEMENTS_1993, bitmap="binary"),
     "1993_bcd": specification(ELEMENTS_1993, bitmap="binary", digits="bcd"),
 }
 """The dialects by the name a user gives on a command line or in configuration."""
+
+_TPDU: Final = ":tpdu"
+_BEHIND_TPDU: Final[Mapping[str, Specification]] = {name: with_header(rows) for name, rows in DIALECTS.items()}
+
+
+def dialect_named(name: str) -> Specification:
+    """One of `DIALECTS`; with `:tpdu` behind its name, each message behind a TPDU. Raises `FormatError` for another
+    name."""
+    found = (_BEHIND_TPDU if name.endswith(_TPDU) else DIALECTS).get(name.removesuffix(_TPDU))
+    if found is None:
+        raise FormatError("dialect", f"is none of {', '.join(DIALECTS)}, nor one of them with {_TPDU} behind it")
+    return found

@@ -189,7 +189,7 @@ def test_a_member_signs_on_before_it_sends(bezant: Run) -> None:
         (("send", "127.0.0.1:1", "08x0"), "The message, line 1: this is no message in hexadecimal"),
         (("send", "127.0.0.1:1", "0800"), "nobody answers at 127.0.0.1 port 1"),
         (("send", "127.0.0.1:1", "0800", "--framing", "3b"), "There is no framing '3b'"),
-        (("send", "127.0.0.1:1", "0800", "--dialect", "klingon"), "There is no dialect 'klingon'"),
+        (("send", "127.0.0.1:1", "0800", "--dialect", "klingon"), "The dialect 'klingon' is none of terminal"),
         (("send", "127.0.0.1:1", "0800", "--tls-key", "x"), "add --tls-authority"),
         (("replay", "127.0.0.1:1", "missing.txt"), "Cannot read missing.txt: no such file"),
         (("listen", "0", "--tls-certificate", "x"), "add --tls-key"),

@@ -18,7 +18,8 @@ from engine.database.institutions import Institution
 from engine.vocabulary.errors import BezantError
 from engine.vocabulary.messages import AuthorizationRequest
 from gateways.iso8583.framing import framing_named
-from gateways.iso8583.profiles import PROFILES, places_of
+from gateways.iso8583.profiles import places_of
+from gateways.iso8583.specifications import PROFILES
 from gateways.iso8583.tls import dialling_context
 from tests.gateways.doors import HandDoor
 from tests.gateways.iso8583.certificates import Authority

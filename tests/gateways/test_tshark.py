@@ -11,7 +11,7 @@ from pathlib import Path
 from gateways.iso8583.codec import Fields, encode
 from gateways.iso8583.framing import TWO_BYTES
 from gateways.iso8583.messages import to_fields
-from gateways.iso8583.profiles import PROFILES
+from gateways.iso8583.specifications import PROFILES
 from tests.gateways.iso8583.samples import MESSAGES, NETWORK_MANAGEMENT
 
 SHOWN = re.compile(r"^    Bit (?P<element>\d+): (?P<value>.*)$", re.MULTILINE)
