@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from engine.crypto.keys import TEST_MASTER_KEY, is_test_key
 from engine.vocabulary.errors import BezantError
-from gateways.iso8583.profiles import Place, places_of
+from gateways.iso8583.profiles import ListeningPlace, places_of
 
 PREFIX = "BEZANT_"
 _OTHERS = S_IRWXG | S_IRWXO
@@ -112,7 +112,7 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json"] = "console"
 
     @property
-    def places(self) -> tuple[Place, ...]:
+    def places(self) -> tuple[ListeningPlace, ...]:
         """The listeners of `pos_listeners`."""
         return places_of(self.pos_listeners)
 

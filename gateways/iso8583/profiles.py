@@ -14,7 +14,7 @@ from gateways.iso8583.specifications import PROFILES, Specification, dialect_nam
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ListeningPlace:
     """One listener for terminals."""
 
     profile: str
@@ -29,7 +29,7 @@ class Place:
         return dialect_named(self.profile + (":tpdu" if self.has_tpdu else ""))
 
 
-def places_of(text: str) -> tuple[Place, ...]:
+def places_of(text: str) -> tuple[ListeningPlace, ...]:
     """Places in configuration: separated by commas, each `PROFILE:PORT`, then in any order a framing (`2b` unless said
     otherwise), `tpdu` and `tls`. Raises `BezantError`, a sentence for people."""
     places = tuple(_place(written) for written in (part.strip() for part in text.split(",")) if written)
@@ -39,7 +39,7 @@ def places_of(text: str) -> tuple[Place, ...]:
     return places
 
 
-def _place(written: str) -> Place:
+def _place(written: str) -> ListeningPlace:
     profile, _, rest = written.partition(":")
     if profile not in PROFILES:
         raise BezantError(f"there is no profile {profile!r}; there are: {', '.join(PROFILES)}")
@@ -51,4 +51,4 @@ def _place(written: str) -> Place:
     if unknown or len(framings) > 1:
         raise BezantError(f"{written!r} may say one of {', '.join(FRAMINGS)}, tpdu and tls behind its port")
     framing = FRAMINGS[framings[0]] if framings else TWO_BYTES
-    return Place(profile, int(port), framing, "tpdu" in options, "tls" in options)
+    return ListeningPlace(profile, int(port), framing, "tpdu" in options, "tls" in options)
