@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI, Response
 from api import plugins
 from api.doors import Doors
 from api.errors import add_error_handling
-from api.routes import cards, customers, health, issuing, links, payments, savings, transfers
+from api.routes import authorizations, cards, customers, health, issuing, links, payments, savings, transfers
 from gateways.iso8583.metrics import MEDIA_TYPE, exposition
 from gateways.iso8583.wires import Wires
 
@@ -35,7 +35,7 @@ def create_app(doors: Doors) -> FastAPI:
     )
     app.state.doors = doors
     add_error_handling(app)
-    ours = (health, links, payments, transfers, customers, savings, cards, issuing)
+    ours = (health, links, payments, transfers, customers, savings, cards, issuing, authorizations)
     for one in ours:
         app.include_router(one.router)
     for router in plugins.load(plugins.ROUTERS, APIRouter):

@@ -11,9 +11,12 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Protocol
+from uuid import UUID
 
+import structlog
 from sqlalchemy import Connection
 
 from api import plugins
@@ -30,6 +33,7 @@ from engine.runtime.stage import Stage
 from engine.vocabulary.decision import Message
 from engine.vocabulary.errors import BezantError
 from gateways.clearing_files import ClearingFiles
+from gateways.endpoint import Endpoint
 from gateways.iso8583.key_exchange import KeyExchange
 from gateways.iso8583.tls import dialling_context, listening_context
 from gateways.iso8583.wires import Wires
@@ -37,6 +41,7 @@ from gateways.member import MemberEnd
 from gateways.pos import PosHost
 from gateways.settlement_files import SettlementFiles
 from issuer import bank
+from issuer.authorization import hooks
 from issuer.tables import metadata as issuer_metadata
 
 __all__ = [
@@ -46,14 +51,18 @@ __all__ = [
     "SETTLEMENT_BANK_ID",
     "AcquirerHost",
     "Host",
+    "IssuerHost",
     "MemberHost",
     "Place",
     "Reachable",
     "Role",
     "dialling_tls",
+    "hook_of",
     "listening_tls",
     "roles",
 ]
+
+log = structlog.get_logger(__name__)
 
 ROLES = "bezant.roles"
 """Entry points of this group are `Role` objects."""
@@ -169,6 +178,37 @@ class MemberHost:
         return self._end.signed_on
 
 
+class IssuerHost(MemberHost):
+    """An issuing bank speaks to the network and, if it has one, asks the operator's endpoint."""
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(place)
+        url = place.settings.authorization_endpoint
+        self._endpoint = None if url is None else Endpoint(url)
+        self._door = place.door
+
+    async def close(self) -> None:
+        """Hang up on both sides."""
+        if self._endpoint is not None:
+            self._endpoint.close()
+        await super().close()
+
+    def send(self, message: Message) -> None:
+        """To the endpoint what is for it, to the network all else."""
+        if message.to != hooks.ENDPOINT or self._endpoint is None:
+            super().send(message)
+            return
+        asked: hooks.AskEndpoint = message.body
+        question = {"authorization": str(asked.authorization_id), "facts": dict(asked.facts)}
+        self._endpoint.ask(question, partial(self._heard, asked.authorization_id))
+
+    def _heard(self, authorization_id: UUID, approves: bool) -> None:
+        try:
+            self._door.submit(hooks.EndpointAnswered(authorization_id=authorization_id, approves=approves))
+        except BezantError as full:
+            log.warning("the endpoint's answer is dropped", reason=str(full))
+
+
 class AcquirerHost(MemberHost):
     """An acquirer speaks to the network and listens to terminals."""
 
@@ -214,8 +254,12 @@ class AcquirerHost(MemberHost):
         await super().close()
 
 
-def _issuer_stages(institution: Institution, reachable: Reachable) -> tuple[Stage, ...]:
-    return (*bank.issuer_stages(institution), *wallet.wallet_stages(institution), bookkeeping_stage(institution))
+def _issuer_stages(hook: hooks.Hook | None, institution: Institution, reachable: Reachable) -> tuple[Stage, ...]:
+    return (
+        *bank.issuer_stages(institution, hook=hook),
+        *wallet.wallet_stages(institution),
+        bookkeeping_stage(institution),
+    )
 
 
 def _issuer_jobs(institution: Institution) -> tuple[Job, ...]:
@@ -231,17 +275,27 @@ def _acquirer_jobs(institution: Institution) -> tuple[Job, ...]:
     return acquirer.acquirer_jobs(institution, NETWORK_ID, SETTLEMENT_BANK_ID, ClearingFiles(), SettlementFiles())
 
 
-def roles() -> dict[str, Role]:
-    """Every role of this installation by name."""
+def hook_of(settings: Settings) -> hooks.Hook | None:
+    """The operator's endpoint that the settings name, if they name one."""
+    if settings.authorization_endpoint is None:
+        return None
+    return hooks.Hook(
+        settings.authorization_endpoint,
+        approves_when_silent=settings.authorization_endpoint_silent == "approve",
+    )
+
+
+def roles(hook: hooks.Hook | None = None) -> dict[str, Role]:
+    """Every role of this installation by name. `hook` is the endpoint that issuers ask about what they approve."""
     ours = (
         Role(
             "issuer",
             (ENGINE, ISSUER),
-            _issuer_stages,
+            partial(_issuer_stages, hook),
             _issuer_jobs,
             (*LEDGER_PROOFS, *bank.ISSUER_PROOFS, *wallet.WALLET_PROOFS),
             lambda _institution, connection: bank.issuer_figures(connection),
-            MemberHost,
+            IssuerHost,
         ),
         Role(
             "acquirer",

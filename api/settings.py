@@ -72,6 +72,12 @@ class Settings(BaseSettings):
     master_key_file: Annotated[Path, AfterValidator(_absolute)] | None = None
     """A file that holds the master key, instead of `master_key`. In production nobody else may read it."""
 
+    authorization_endpoint: str | None = None
+    """The operator's own HTTPS endpoint that is asked about each authorization before it is answered. None: nobody."""
+
+    authorization_endpoint_silent: Literal["approve", "decline"] = "decline"
+    """What counts when that endpoint does not answer in time."""
+
     listen_host: str = "127.0.0.1"
     """The address that every listener of ours binds to: loopback, unless told otherwise."""
 

@@ -19,7 +19,7 @@ from sqlalchemy import text
 
 from api.keys import provide_keys, require_keys
 from api.members import NETWORK, NETWORK_ID, OUR_ACQUIRER, OUR_BANK, SETTLEMENT_BANK, SETTLEMENT_BANK_ID
-from api.roles import Host, Role, roles
+from api.roles import Host, Role, hook_of, roles
 from api.settings import DATABASE_FOLDER, Settings
 from engine.crypto.hsm import SoftwareHsm
 from engine.database.connections import Database, DatabaseUnavailable, SchemaOutOfDate
@@ -116,7 +116,7 @@ class System:
         self.settings = settings
         self.database = database
         self.files_folder = files_folder
-        self.roles = roles()
+        self.roles = roles(hook_of(settings))
         self._revive = revive
 
     def prepare(self) -> None:

@@ -26,9 +26,11 @@ from issuer.cards.model import Card
 SettingRequest = SetControls | InstallRiskRules | SetBillingAddress
 
 SETTING_KEYS: Mapping[type, KeyRule] = {
-    SetControls: KeyRule("card_controls", ("card_id", "customer_id", "reference"), ()),
-    InstallRiskRules: KeyRule("risk_rules", ("version", "state", "reference"), ()),
-    SetBillingAddress: KeyRule("billing_address", ("customer_id", "reference"), ()),
+    SetControls: KeyRule(
+        "card_controls", ("card_id", "customer_id", "reference"), ("limits", "allowed", "blocked", "time_zone")
+    ),
+    InstallRiskRules: KeyRule("risk_rules", ("version", "state", "reference"), ("threshold", "rules")),
+    SetBillingAddress: KeyRule("billing_address", ("customer_id", "reference"), ("postcode", "street")),
 }
 
 
