@@ -41,7 +41,7 @@ ROUNDS = 3
 SECONDS = 3
 REQUESTS = 8_000
 """Of one figure."""
-ALONE = 1_500
+ALONE = 600
 """Of one figure with batches of one."""
 LARGEST_BATCH = 1_000
 SAMPLE = 500
