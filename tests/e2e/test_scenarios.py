@@ -53,7 +53,8 @@ class Scene:
 
     def ask(self, minor: int, **changes: str) -> tuple[Fields, Fields]:
         """A request and its answer, which approves."""
-        request = self.terminal.purchase(self.card, minor, **changes)
+        made = self.terminal.purchase(self.card, minor, **changes)
+        request = {key: value for key, value in made.items() if value}
         return request, self.terminal.ask(request)
 
     def approved(self, minor: int, **changes: str) -> tuple[Fields, Fields]:
