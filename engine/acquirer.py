@@ -76,7 +76,7 @@ def acquirer_stages(
             keys={kind: KEYS[kind] for kind in _MESSAGES},
             load=authorization_store.load,
             decide=partial(authorization_rules.decide, route),
-            nouns=(authorization_store.payment_rows,),
+            nouns=(authorization_store.payment_rows, authorization_store.pin_pad_rows),
             timers=(AUTHORIZATION_TIMEOUT, REVERSAL_REPEAT),
             prepare=authorization_store.Preparation(book),
             seal=authorization_store.PinTranslator(zone(book, TERMINALS), zone(book, network_name)),

@@ -1,13 +1,13 @@
 """A terminal of the standing world, for one purchase: whose card, how it comes in, what was said on the line.
 
-Chips count their transactions for life, and a process lives for one: what a chip remembers lies in the data folder
-between purchases (`chips/BANK-HANDLE.json`), without its PIN.
+Chips and PIN pads count their transactions for life, and a process lives for one: what they remember lies in the data
+folder between purchases (`chips/BANK-HANDLE.json`, without its PIN; `pin-pads/TERMINAL.json`).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -118,7 +118,9 @@ def presented(settings: Settings, choice: CardChoice, watch: Watch | None = None
         yield Presented(plastic=plastic, entry=ENTRIES[entry], pin=pin, chip=chip, watch=watch)
     finally:
         if chip is not None:
-            _keep(chip.state.memory, kept)
+            remembered = asdict(chip.state.memory)
+            del remembered["pin"]
+            _keep(remembered, kept)
 
 
 def terminal(settings: Settings, terminal_id: str | None, entry: Entry, clock: MachineClock) -> Terminal:
@@ -134,7 +136,8 @@ def terminal(settings: Settings, terminal_id: str | None, entry: Entry, clock: M
         raise BezantError(f"The terminal {chosen} is {where}.")
     # A terminal counts its requests. This one lives for one of them, and so begins somewhere.
     begins = clock.now().microsecond % LARGEST_STAN
-    pin_pad = pin_pad_of_test_world(settings.master_key_bytes(), OUR_ACQUIRER, chosen, counter=begins)
+    count = _read(_pad_file(settings, chosen), {"counter"}).get("counter", 0)
+    pin_pad = pin_pad_of_test_world(settings.master_key_bytes(), OUR_ACQUIRER, chosen, counter=count)
     return Terminal(shops[chosen], chosen, acquirer_id=_ACQUIRER_ID, pin_pad=pin_pad, last_stan=begins)
 
 
@@ -156,6 +159,7 @@ async def buy(
         said: list[Exchange] = []
         receipt = await _played(conversation, asker, clock, said)
     finally:
+        _keep({"counter": at.pin_pad.counter}, _pad_file(settings, at.terminal_id))
         await asker.close()
     return receipt, said
 
@@ -217,25 +221,30 @@ def _typed(choice: CardChoice) -> Presented:
 
 def _chip(plastic: Plastic, kept: Path) -> SoftCard:
     chip = plastic.soft_card()
-    if kept.exists():
-        chip.state = replace(chip.state, memory=replace(chip.state.memory, **_read(kept)))
+    remembered = _read(kept, {field.name for field in fields(Memory)} - {"pin"})
+    chip.state = replace(chip.state, memory=replace(chip.state.memory, **remembered))
     return chip
 
 
-def _read(kept: Path) -> dict[str, Any]:
+def _pad_file(settings: Settings, terminal_id: str) -> Path:
+    return settings.data_folder / "pin-pads" / f"{terminal_id}.json"
+
+
+def _read(kept: Path, names: Set[str]) -> dict[str, Any]:
+    """What is remembered there, by these names; nothing yet where there is no file."""
+    if not kept.exists():
+        return {}
     try:
         remembered = json.loads(kept.read_text(encoding="utf-8"))
-        assert remembered.keys() <= {field.name for field in fields(Memory)} - {"pin"}
+        assert remembered.keys() <= names
         assert all(isinstance(value, int) for value in remembered.values())
     except (OSError, ValueError, AttributeError, AssertionError):
-        raise BezantError(f"{kept} is not what a chip remembers: remove it, and the chip begins anew.") from None
+        raise BezantError(f"{kept} is not what a chip or PIN pad remembers: remove it, and it begins anew.") from None
     else:
         return dict(remembered)
 
 
-def _keep(memory: Memory, kept: Path) -> None:
-    remembered = asdict(memory)
-    del remembered["pin"]
+def _keep(remembered: Mapping[str, int], kept: Path) -> None:
     kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     beside = kept.with_suffix(".new")
     beside.touch(mode=0o600)

@@ -25,6 +25,11 @@ class PinPad:
         self._serial = int.from_bytes(serial_number, "big")
         self._counter = counter
 
+    @property
+    def counter(self) -> int:
+        """How many transactions it has counted."""
+        return self._counter
+
     def encrypt(self, pan: Pan, pin: str) -> tuple[Secret, bytes]:
         """DE 52, the PIN as typed in format 0 (16 hexadecimal digits), and the key serial number, 10 bytes."""
         self._counter += 1

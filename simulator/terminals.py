@@ -199,7 +199,7 @@ class Terminal:
         self.setup = setup or KernelSetup()
         self.terminal_id = terminal_id
         self.acquirer_id = acquirer_id
-        self._pin_pad = pin_pad
+        self.pin_pad = pin_pad
         self._stan = last_stan
 
     def next_stan(self) -> str:
@@ -230,7 +230,7 @@ class Terminal:
         entry, condition = presented.entry, order.condition
         online = entry is Entry.ONLINE
         pin = presented.pin if read is None else read.pin
-        pin_block, serial = (None, None) if pin is None else self._pin_pad.encrypt(plastic.pan, pin)
+        pin_block, serial = (None, None) if pin is None else self.pin_pad.encrypt(plastic.pan, pin)
         stripe = plastic.track2 if entry in BY_STRIPE else None
         return AuthorizationRequest(
             acquirer_id=self.acquirer_id,

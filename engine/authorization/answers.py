@@ -42,6 +42,8 @@ class Asked:
     merchant: UUID | None = None
     terminal: UUID | None = None
     base_id: UUID | None = None
+    pin_pad: UUID | None = None
+    """Where there is a key serial number."""
 
 
 def answer_terminal(payment: Payment, told: Mapping[str, Json] | None = None) -> AnswerTo:

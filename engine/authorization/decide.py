@@ -57,6 +57,7 @@ from engine.authorization.model import (
     UnusableResponseIgnored,
     retrieval_reference,
 )
+from engine.authorization.pin_pads import PinPad, PinPadCounted, counted
 from engine.authorization.reversals import acknowledge, advice_of, repeat, repeat_timer, take_back, with_reversal
 from engine.authorization.tolerances import FUEL_MCCS, largest_final_minor
 from engine.merchants.model import Merchant, MerchantState, Terminal
@@ -99,7 +100,8 @@ def decide(route: Route, state: State, asked: Asked, now: datetime) -> Decision:
     payment = state.get(Payment, asked.payment_id)
     match asked.request:
         case AuthorizationRequest():
-            return _requested(route, state, asked, now)
+            decision = _requested(route, state, asked, now)
+            return decision._replace(events=(*_counted(state, asked), *decision.events))
         case AuthorizationResponse():
             return _responded(route, state, asked, payment, now)
         case ReversalAdvice():
@@ -149,6 +151,20 @@ def _requested(route: Route, state: State, asked: Asked, now: datetime) -> Decis
     )
 
 
+def _counted(state: State, asked: Asked) -> Iterator[Event]:
+    """Whatever is answered: a key that was used is used."""
+    pad = _pin_pad(state, asked)
+    if pad is not None:
+        yield PinPadCounted(subject=pad)
+
+
+def _pin_pad(state: State, asked: Asked) -> PinPad | None:
+    """The pad after this request; None where there is none, or its key serial number was used."""
+    if asked.pin_pad is None:
+        return None
+    return counted(state.get(PinPad, asked.pin_pad), asked.pin_pad, asked.request.key_serial_number)
+
+
 def _refusals(
     route: Route, state: State, asked: Asked, request: AuthorizationRequest, merchant: Merchant | None
 ) -> Iterator[tuple[ResponseCode, str]]:
@@ -164,6 +180,8 @@ def _refusals(
         yield ResponseCode.NOT_PERMITTED_TO_TERMINAL, "unknown_terminal"
     elif terminal.merchant != asked.merchant:
         yield ResponseCode.NOT_PERMITTED_TO_TERMINAL, "terminal_of_another_merchant"
+    if asked.pin_pad is not None and _pin_pad(state, asked) is None:
+        yield ResponseCode.SECURITY_VIOLATION, "key_serial_number_used"
     is_question = request.transaction_type in (PURCHASE, BALANCE_INQUIRY) and request.original is None
     if request.amount.amount_minor < 0 or (not request.amount.amount_minor and not is_question):
         yield ResponseCode.INVALID_AMOUNT, "amount_not_positive"

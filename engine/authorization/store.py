@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from engine.authorization.answers import Asked
 from engine.authorization.model import Payment, id_of_payment
+from engine.authorization.pin_pads import PinPad, id_of_pin_pad
 from engine.crypto.door import Ksn, PinTranslation
 from engine.database.nouns import NounRows
 from engine.database.tables import metadata
@@ -74,7 +75,17 @@ payments = Table(
     Index("payments_to_present", "id", postgresql_where=text("state = 'captured'")),
 )
 
+pin_pads = Table(
+    "pin_pads",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("device", Text, nullable=False),
+    Column("counter", BigInteger, nullable=False),
+    Column("seen", BigInteger, nullable=False, comment="bit n: the count that is n below `counter` has come"),
+)
+
 payment_rows = NounRows(Payment, payments)
+pin_pad_rows = NounRows(PinPad, pin_pads)
 
 _INCREMENTS = text("select id from payments where id = any(:ids) and base_id is not null")
 _BASES = text("select base_id from payments where id = any(:ids) and base_id is not null")
@@ -87,13 +98,16 @@ def find_payment(connection: Connection, identifier: UUID) -> Payment | None:
 
 
 def load(connection: Connection, asked: Sequence[Asked], state: State) -> set[UUID]:
-    """Lock the payments and those that increments add to, read the merchants and terminals of new ones. Authorization
-    moves no money: no accounts."""
+    """Lock the payments, those that increments add to, and PIN pads; read the merchants and terminals of new ones.
+    Authorization moves no money: no accounts."""
     ids = {one.payment_id for one in asked}
     ids |= {one.base_id for one in asked if one.base_id is not None}
     ids |= set(connection.execute(_BASES, {"ids": sorted(ids)}).scalars())
     for payment in payment_rows.lock(connection, sorted(ids)):
         state.put(payment)
+    if pads := {one.pin_pad for one in asked if one.pin_pad is not None}:
+        for pad in pin_pad_rows.lock(connection, sorted(pads)):
+            state.put(pad)
     read_merchants(connection, {one.merchant for one in asked if one.merchant is not None}, state)
     read_terminals(connection, {one.terminal for one in asked if one.terminal is not None}, state)
     return set()
@@ -131,6 +145,7 @@ class Preparation:
                 return Asked(request, request.subject_id, pan=revealed.get(request.subject_id))
             case AuthorizationRequest() | OfflineSaleAdvice():
                 sale = request.sale if isinstance(request, OfflineSaleAdvice) else request
+                serial = sale.key_serial_number
                 return Asked(
                     request,
                     self._id(sale.acquirer_id, sale, sale),
@@ -139,6 +154,7 @@ class Preparation:
                     id_of_merchant(self._institution, sale.merchant_id),
                     id_of_terminal(self._institution, sale.terminal_id),
                     None if sale.original is None else self._id(sale.original.acquirer_id, sale, sale.original),
+                    None if serial is None else id_of_pin_pad(self._institution, serial),
                 )
             case AuthorizationResponse():
                 # The card is wanted only where an increment came too late for its pre-authorization.

@@ -29,6 +29,7 @@ class ResponseCode(StrEnum):
     SUSPECTED_FRAUD = "59"
     EXCEEDS_AMOUNT_LIMIT = "61"
     RESTRICTED_CARD = "62"
+    SECURITY_VIOLATION = "63"
     EXCEEDS_COUNT_LIMIT = "65"
     """Also: too much for a tap without PIN. The same with a PIN will do."""
     RESPONSE_RECEIVED_TOO_LATE = "68"

@@ -14,6 +14,7 @@ LANDED = {
     "engine/database/migrations/versions/engine/engine_0002.py": "a35ba73db116faf7f1835f2323a4501c",
     "engine/database/migrations/versions/engine/engine_0003.py": "93495401fc845bf3ea69abb2b9b30ce1",
     "engine/database/migrations/versions/engine/engine_0004.py": "f637045da4eb47afbd0f9a17a3a35062",
+    "engine/database/migrations/versions/engine/engine_0006.py": "addfce6ccaba14984da2a41849d859a5",
     "engine/database/migrations/versions/engine/engine_0008.py": "2b354b98ae002e0ad29ebc2fa9e79bd2",
     "engine/database/migrations/versions/engine/engine_0012.py": "a9ecae107e8fdeee960b78eec9f1a323",
     "engine/database/migrations/versions/public/public_0001.py": "84033a804c34b804f116656a476d7a1b",

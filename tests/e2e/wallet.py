@@ -18,13 +18,13 @@ from gateways.iso8583.specifications import TERMINAL
 from simulator.chip.card import SoftCard
 from simulator.counter import Exchange, Extras, buy
 from simulator.kernel.setup import KernelSetup
-from simulator.pin_pad import pin_pad_of_test_world
+from simulator.pin_pad import PinPad, pin_pad_of_test_world
 from simulator.plastic import Plastic, personalise
 from simulator.terminals import PATIENCE, Entry, Presented, Receipt, Terminal
 from tests.e2e.world import World
 
 TEN = Money(1_000, "USD")
-_traces = count(500_000)
+_traces, _pads = count(500_000), count()
 
 
 @dataclass(slots=True)
@@ -35,11 +35,15 @@ class Wallet:
     bank: str
     plastic: Plastic
     chip: SoftCard = field(init=False)
+    pin_pad: PinPad = field(init=False)
+    """Taken along: each pad counts for itself."""
     clock: MachineClock = field(default_factory=MachineClock)
     said: list[Exchange] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.chip = self.plastic.soft_card()
+        master_key = self.world.system.settings.master_key_bytes()
+        self.pin_pad = pin_pad_of_test_world(master_key, OUR_ACQUIRER, f"pad {next(_pads)}")
 
     def pay(
         self,
@@ -53,15 +57,12 @@ class Wallet:
         """A purchase at the grocery; what was said is in `said`."""
         world, shop = self.world, self.world.opened.population.shops[0]
         number = next(_traces)
-        pin_pad = pin_pad_of_test_world(
-            world.system.settings.master_key_bytes(), OUR_ACQUIRER, shop.terminals[0], counter=number
-        )
         stripes = entry is Entry.STRIPE
         terminal = Terminal(
             replace(shop, reads_chips=not stripes),
             shop.terminals[0],
             acquirer_id="200001",
-            pin_pad=pin_pad,
+            pin_pad=self.pin_pad,
             last_stan=number,
             setup=setup,
         )
