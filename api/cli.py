@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 
 from api import plugins
-from api.commands import audit, authorizations, cards, institutions, iso, jobs, keys, savings, serve
+from api.commands import audit, authorizations, cards, clearing, institutions, iso, jobs, keys, savings, serve
 from api.logs import set_up_logs
 from api.settings import load_settings
 from engine.vocabulary.errors import BezantError
@@ -37,7 +37,7 @@ def program() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    for commands in (institutions, keys, serve, jobs, cards, authorizations, savings, audit, iso):
+    for commands in (institutions, keys, serve, jobs, cards, authorizations, savings, audit, clearing, iso):
         root.add_typer(commands.commands)
     for plugged_in in plugins.load(plugins.COMMANDS, typer.Typer):
         root.add_typer(plugged_in)

@@ -32,7 +32,7 @@ from engine.runtime.jobs import Job
 from engine.runtime.stage import Stage
 from engine.vocabulary.decision import Message
 from engine.vocabulary.errors import BezantError
-from gateways.clearing_files import ClearingFiles
+from gateways.clearing.files import ClearingFiles
 from gateways.endpoint import Endpoint
 from gateways.iso8583.key_exchange import KeyExchange
 from gateways.iso8583.tls import dialling_context, listening_context

@@ -17,7 +17,7 @@ bench_commands = typer.Typer()
 
 PictureFile = Annotated[Path | None, typer.Option("--picture", help="Draw latency against load in this file (SVG).")]
 
-NAMES = ("authorization", "crypto", "iso8583", "ledger", "savings")
+NAMES = ("authorization", "clearing", "crypto", "iso8583", "ledger", "savings")
 """Every benchmark there is; each is a module of this package with a `run`."""
 
 

@@ -12,9 +12,9 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from engine.crypto.door import Hsm, KeyRefused, KeyUsage, pair_name
+from engine.vocabulary.clearing import ClearingRecord, R
 from engine.vocabulary.decision import Answer, Message
 from engine.vocabulary.files import FileTotals
-from engine.vocabulary.messages import Presentment
 from engine.vocabulary.settlement import D, SettlementDocument
 
 __all__ = [
@@ -90,16 +90,19 @@ class Network(Protocol):
 
 
 class ClearingFormat(Protocol):
-    """The shape of clearing files: header, one record a presentment, trailer with totals."""
+    """The shape of clearing files: header, records, trailer with totals."""
 
-    def write(self, path: Path, totals: FileTotals, presentments: Iterable[Presentment]) -> None:
-        """Write a whole file."""
+    def write(self, path: Path, totals: FileTotals, records: Iterable[ClearingRecord]) -> None:
+        """Write a whole file, its records taken one by one."""
         ...
 
-    def read(self, path: Path) -> tuple[FileTotals, list[Presentment]]:
-        """Read a whole file.
+    def read(
+        self, path: Path, kind: type[R], check: Callable[[FileTotals, R], None] = ...
+    ) -> tuple[FileTotals, Iterable[R]]:
+        """Prove a whole file, whose records are of one kind, and give them to be read one by one, as often as needed.
 
-        `FormatError` when a record is malformed or the totals do not match: then nothing of it counts.
+        `FormatError` when a record is malformed, of another kind, or refused by `check` (which raises it; it is told
+        what the header claims), or when the totals do not match: then nothing of it counts.
         """
         ...
 

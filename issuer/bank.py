@@ -22,6 +22,7 @@ from engine.runtime.stage import Stage
 from engine.vocabulary.decision import Answer
 from engine.vocabulary.errors import BezantError, FormatError
 from engine.vocabulary.files import FileTotals
+from engine.vocabulary.messages import Presentment
 from engine.vocabulary.settlement import BankStatement, SettlementReport
 from issuer.audit import ISSUER_PROOFS, issuer_figures
 from issuer.authorization import decide as authorization_rules
@@ -124,8 +125,8 @@ def issuer_jobs(
     name of the network or the settlement bank is refused.
     """
 
-    def items(path: Path) -> tuple[FileTotals, Sequence[Any]]:
-        totals, presentments = clearing_format.read(path)
+    def items(path: Path) -> tuple[FileTotals, Iterable[Any]]:
+        totals, presentments = clearing_format.read(path, Presentment)
         return _sent_by(network_member_id, totals), presentments
 
     def report(path: Path) -> tuple[FileTotals, Sequence[Any]]:

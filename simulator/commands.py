@@ -1,4 +1,4 @@
-"""The simulator's commands: `bezant demo`, `bezant flows`. The wall clock says here how long the world took."""
+"""The simulator's commands: `bezant demo`, `flows`, `year`, `reconcile`. The wall clock says here how long it took."""
 
 from __future__ import annotations
 
@@ -141,3 +141,35 @@ def year(
     console.print(
         f"Books proven: {played.proofs} proofs; every account has the interest that its movements and rates define."
     )
+
+
+@commands.command("reconcile")
+def reconcile(
+    seed: Annotated[int, typer.Option(help="The same seed plants the same breaks.")] = 7,
+    payments: Annotated[int, typer.Option(min=300, max=100_000, help="How many the week has.")] = 600,
+    times: Annotated[int, typer.Option(min=0, max=6, help="How many breaks of each kind are planted.")] = 3,
+) -> None:
+    """Plant breaks of twelve kinds in a week of an acquirer's sources, and say how many reconciliation finds."""
+    from collections import Counter
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from engine.vocabulary.errors import BezantError
+    from simulator.breaks import PLANTED, TODAY, planted_week
+
+    breaks, score = planted_week(seed, payments, times)
+    planted, found = (Counter(kind for kind, _ in places) for places in (score.planted, score.found))
+    table = Table(title=f"A week of {payments:,} payments")
+    for heading in ("kind of break", "planted", "found", "owner", "oldest, days"):
+        table.add_column(heading, justify="right" if heading in ("planted", "found", "oldest, days") else "left")
+    for kind in PLANTED:
+        own = [one for one in breaks if one.kind is kind]
+        oldest = max((one.age_days(TODAY) for one in own), default=0)
+        owner = own[0].owner if own else ""
+        table.add_row(kind, str(planted[kind]), str(found[kind]), owner, str(oldest))
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(f"precision {score.precision:.3f}, recall {score.recall:.3f}")
+    if score.planted != score.found:
+        raise BezantError("Reconciliation has not found just what was planted.")

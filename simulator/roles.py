@@ -10,7 +10,7 @@ from engine.database.schema import ENGINE, SchemaPart
 from engine.ledger.audit import LEDGER_PROOFS
 from engine.runtime.jobs import Job
 from engine.runtime.stage import Stage
-from gateways.clearing_files import ClearingFiles
+from gateways.clearing.files import ClearingFiles
 from gateways.settlement_files import SettlementFiles
 from simulator.network.host import NetworkHost
 from simulator.network.network import NETWORK_PROOFS, network_figures, network_jobs, network_stages

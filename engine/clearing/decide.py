@@ -130,6 +130,8 @@ def _confirm(book: str, state: State, request: ConfirmItem) -> Decision:
         network_fee=request.network_fee,
         network_fee_minor=round_half_even(Decimal(request.network_fee)),
         settled_on=request.business_date,
+        rate=request.rate,
+        downgrades=request.downgrades,
     )
     receivable = account_id(book, NETWORK_RECEIVABLE, item.asset)
     interchange_expense = account_id(book, INTERCHANGE_EXPENSE, item.asset)

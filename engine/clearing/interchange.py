@@ -1,95 +1,102 @@
 """Interchange and the network's fee: THE pure rule, applied once by the network, which tells both sides.
 
-A rate is basis points of the amount plus a fixed part in minor units, by kind of business, by how the card was read,
-and by whether it is a debit or a credit card. Results are minor units with six decimals, exact: an integer amount
-times basis points with at most two decimals never needs a seventh. Each item is rounded half to even to whole minor
-units when it is booked; what that leaves over, against the exact sum rounded once, is the rounding leg, booked in
-aggregate.
+Card, place and kind of business choose a schedule of programs (`tariff.py`), from the best to the one that every item
+gets. An item gets the first program that it has everything for, and is told of each better one what it would have
+needed. Results are minor units with six decimals, exact: an integer amount times basis points with at most two decimals
+never needs a seventh. Each item is rounded half to even to whole minor units when it is booked; what that leaves over,
+against the exact sum rounded once, is the rounding leg, booked in aggregate.
 
-The rates are simnet's own. They are shaped like public schedules (cheaper for everyday spending, debit and cards that
-were present) and copy none.
+Hard cases: a refund (gives back what a purchase of that amount would cost; nobody authorizes it in time, so neither is
+asked), a place that nobody knows (interregional, and told), a capped card whose program costs less than the cap, an
+item dated after its clearing date (not late).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
-from enum import StrEnum
 
+from engine.clearing.tariff import (
+    EVERYDAY_MCCS,
+    NETWORK_FEE,
+    OTHER_PRODUCT,
+    PRODUCTS,
+    REGIONS,
+    REGULATED_CAP,
+    RESTAURANT_MCCS,
+    SCHEDULES,
+    TRAVEL_MCCS,
+    Business,
+    Funding,
+    Pair,
+    Product,
+    Program,
+)
 from engine.vocabulary.messages import REFUND, Presentment
-
-SIX_DECIMALS = Decimal("0.000001")
-
-
-class Business(StrEnum):
-    """Kinds of business that rates differ by."""
-
-    EVERYDAY = "everyday"
-    """Groceries, fuel, public transport."""
-    RESTAURANT = "restaurant"
-    TRAVEL = "travel"
-    GENERAL = "general"
-
-
-class Funding(StrEnum):
-    """Whose money a card spends. It follows the account range, as in the tables that networks publish to acquirers."""
-
-    DEBIT = "debit"
-    CREDIT = "credit"
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """`bps` basis points of the amount and `fixed` minor units."""
-
-    bps: Decimal
-    fixed: Decimal
-
-    def of(self, amount_minor: int) -> Decimal:
-        """Minor units with six decimals, exact."""
-        exact = (self.bps * amount_minor).scaleb(-4) + self.fixed
-        rounded = exact.quantize(SIX_DECIMALS)
-        assert rounded == exact, "a rate has at most two decimals, so six hold its result"
-        return rounded
-
-
-CREDIT_RANGES = ("510002",)
-"""Account ranges of credit cards; all others are debit."""
-
-EVERYDAY_MCCS = frozenset({"4111", "4112", "4131", "5411", "5422", "5462", "5499", "5541", "5542"})
-RESTAURANT_MCCS = frozenset({"5811", "5812", "5813", "5814"})
-TRAVEL_MCCS = frozenset({"4411", "4511", "4722", "7011", "7512", "7513"})
-"""ISO 18245, beside 3000 to 3999: airlines, car rental and hotels by name."""
 
 PRESENT_READS = frozenset("25CM")
 """Position 7 of DE 22 in clearing: stripe, chip, contactless. Everything else was keyed or remote."""
 
-# (business, funding): rate when the card was read, rate when it was not.
-RATES: dict[tuple[Business, Funding], tuple[Rate, Rate]] = {
-    (Business.EVERYDAY, Funding.DEBIT): (Rate(Decimal("45"), Decimal(4)), Rate(Decimal("95"), Decimal(6))),
-    (Business.EVERYDAY, Funding.CREDIT): (Rate(Decimal("110"), Decimal(5)), Rate(Decimal("155"), Decimal(10))),
-    (Business.RESTAURANT, Funding.DEBIT): (Rate(Decimal("105"), Decimal(4)), Rate(Decimal("140"), Decimal(10))),
-    (Business.RESTAURANT, Funding.CREDIT): (Rate(Decimal("152.5"), Decimal(4)), Rate(Decimal("185"), Decimal(10))),
-    (Business.TRAVEL, Funding.DEBIT): (Rate(Decimal("130"), Decimal(5)), Rate(Decimal("165"), Decimal(10))),
-    (Business.TRAVEL, Funding.CREDIT): (Rate(Decimal("175"), Decimal(5)), Rate(Decimal("212.5"), Decimal(10))),
-    (Business.GENERAL, Funding.DEBIT): (Rate(Decimal("115"), Decimal(5)), Rate(Decimal("160"), Decimal(10))),
-    (Business.GENERAL, Funding.CREDIT): (Rate(Decimal("158.25"), Decimal(5)), Rate(Decimal("195"), Decimal(10))),
-}
+CARD_NOT_READ = "card_not_read"
+NOT_AUTHORIZED = "authorization_not_carried"
+LATE = "presented_after_{days}_days"
+TOO_SMALL = "amount_below_{minor}"
+TOO_LARGE = "amount_above_{minor}"
+COUNTRY_UNKNOWN = "country_unknown"
+CAPPED = "+CAP"
+"""Behind the code of a program whose rate the law caps."""
 
-NETWORK_FEE = Rate(Decimal("8.5"), Decimal("1.5"))
-"""What the acquirer pays the network for every item, whichever way its money goes."""
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """What an item costs, and why."""
+
+    interchange: Decimal
+    """Minor units with six decimals. Positive: the issuer receives it (purchases, cash)."""
+    rate: str
+    """The program that the item got."""
+    downgrades: tuple[tuple[str, tuple[str, ...]], ...]
+    """Each better program, the best first, and what the item would have needed for it."""
+
+    @property
+    def reasons(self) -> str | None:
+        """The downgrades as one line, `DGED-READ card_not_read, ...; ...`; None where the item got the best."""
+        return "; ".join(f"{code} {', '.join(missing)}" for code, missing in self.downgrades) or None
+
+
+def price(presentment: Presentment, cleared_on: date) -> Priced:
+    """What the acquirer owes the issuer for an item that is taken in on a clearing date.
+
+    A refund gives back what a purchase of that amount would cost: negative.
+    """
+    product = product_of(presentment.pan.clear)
+    pair = pair_of(product.country, country_of(presentment))
+    amount_minor = presentment.amount.amount_minor
+    is_refund = presentment.processing_code[:2] == REFUND
+    downgrades: list[tuple[str, tuple[str, ...]]] = []
+    if pair is None:
+        downgrades.append((Pair.DOMESTIC.upper(), (COUNTRY_UNKNOWN,)))
+        pair = Pair.INTERREGIONAL
+    for program in SCHEDULES[pair, business_of(presentment.mcc), product.funding]:
+        missing = tuple(_missing(program, presentment, cleared_on, is_refund=is_refund))
+        if not missing:
+            break
+        downgrades.append((program.code, missing))
+    else:
+        raise AssertionError("the last program of a schedule asks nothing")
+    cost, code = program.rate.of(amount_minor), program.code
+    if pair is Pair.DOMESTIC and product.is_regulated and product.funding is Funding.DEBIT:
+        cap = REGULATED_CAP.of(amount_minor)
+        if cap < cost:
+            cost, code = cap, code + CAPPED
+    return Priced(-cost if is_refund else cost, code, tuple(downgrades))
 
 
 def interchange(presentment: Presentment) -> Decimal:
-    """What the acquirer owes the issuer for the item, in minor units with six decimals.
-
-    Positive: the issuer receives it (purchases, cash). A refund gives back what a purchase of that amount would cost:
-    negative.
-    """
-    read, not_read = RATES[business_of(presentment.mcc), funding_of(presentment.pan.clear)]
-    rate = read if presentment.pos_entry_mode[6:7] in PRESENT_READS else not_read
-    amount = rate.of(presentment.amount.amount_minor)
-    return -amount if presentment.processing_code[:2] == REFUND else amount
+    """`price` of an item in time for its own file's date, the amount alone."""
+    return price(presentment, presentment.business_date).interchange
 
 
 def network_fee(presentment: Presentment) -> Decimal:
@@ -97,6 +104,22 @@ def network_fee(presentment: Presentment) -> Decimal:
     work too.
     """
     return NETWORK_FEE.of(presentment.amount.amount_minor)
+
+
+def _missing(program: Program, item: Presentment, cleared_on: date, *, is_refund: bool) -> Iterator[str]:
+    amount_minor = item.amount.amount_minor
+    if program.is_read and item.pos_entry_mode[6:7] not in PRESENT_READS:
+        yield CARD_NOT_READ
+    if not is_refund:
+        if program.is_authorized and not (item.approval_code and item.network_reference):
+            yield NOT_AUTHORIZED
+        days = program.within_days
+        if days is not None and (cleared_on - item.transacted_at.date()).days > days:
+            yield LATE.format(days=days)
+    if program.least_minor is not None and amount_minor < program.least_minor:
+        yield TOO_SMALL.format(minor=program.least_minor)
+    if program.most_minor is not None and amount_minor > program.most_minor:
+        yield TOO_LARGE.format(minor=program.most_minor)
 
 
 def business_of(mcc: str) -> Business:
@@ -110,6 +133,21 @@ def business_of(mcc: str) -> Business:
     return Business.GENERAL
 
 
-def funding_of(pan: str) -> Funding:
-    """Debit or credit, by the account range that a clear card number lies in."""
-    return Funding.CREDIT if pan.startswith(CREDIT_RANGES) else Funding.DEBIT
+def product_of(pan: str) -> Product:
+    """What the account range of a clear card number says of it."""
+    return PRODUCTS.get(pan[:8], OTHER_PRODUCT)
+
+
+def country_of(presentment: Presentment) -> str | None:
+    """Where the card was used: the last two of the 40 positions of DE 43 (name 25, city 13, country 2)."""
+    name = presentment.merchant_name
+    return name[38:] if len(name) == 40 and name[38:] in REGIONS else None
+
+
+def pair_of(issued_in: str, used_in: str | None) -> Pair | None:
+    """Two countries as a pair; None where one of them is not known."""
+    if used_in is None or issued_in not in REGIONS:
+        return None
+    if issued_in == used_in:
+        return Pair.DOMESTIC
+    return Pair.REGIONAL if REGIONS[issued_in] == REGIONS[used_in] else Pair.INTERREGIONAL

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+import structlog
 
 from engine.clearing import store
 from engine.clearing.model import ConfirmItem, PresentPayment, RejectItem, SendFile
 from engine.ports import ClearingFormat
 from engine.runtime.batch import UNAVAILABLE
-from engine.runtime.files import register
+from engine.runtime.files import mark_sent, register, sent_in_state
 from engine.runtime.inbox import take_in
 from engine.runtime.jobs import JobContext, Step
+from engine.vocabulary.clearing import FileReject, MessageReject
 from engine.vocabulary.errors import BezantError, FormatError
 from engine.vocabulary.files import FileTotals, Outgoing
 from engine.vocabulary.messages import Presentment
@@ -20,7 +25,15 @@ from engine.vocabulary.messages import Presentment
 CLEARING = "clearing"
 CONFIRMED = "confirmed"
 REJECTED = "rejected"
-"""Kinds of file: to the network, and back from it with what each item costs, or with those that do not count."""
+REFUSAL = "refusal"
+"""Kinds of file: to the network, and back from it with what each item costs, with those that do not count, or with word
+of a whole file that does not."""
+SENT, REFUSED, REPLACED = "sent", "refused", "replaced"
+"""What has become of a file of ours."""
+AGAIN = "-again"
+"""In the name of a file that is written once more, from the books, because the first was refused."""
+
+log = structlog.get_logger()
 
 
 def clearing_steps(network_member_id: str, clearing_format: ClearingFormat) -> tuple[Step, ...]:
@@ -34,57 +47,99 @@ def clearing_steps(network_member_id: str, clearing_format: ClearingFormat) -> t
         )
 
     def send(context: JobContext) -> int:
-        on = context.business_date
-        with context.engine.connect() as connection:
-            count, amount_minor = store.totals_on(connection, on)
-            if count == 0:
-                return 0
-            name = f"{CLEARING}-{on}-{context.institution.member_id}.ipm"
-            totals = FileTotals(
-                file_id=f"{context.institution.member_id}-{CLEARING}-{on:%Y%m%d}",
-                kind=CLEARING,
-                sender_id=context.institution.member_id,
-                recipient_id=network_member_id,
-                business_date=on,
-                record_count=count,
-                amount_total_minor=amount_minor,
-            )
-            items = store.presentments_on(connection, context.outside.hsm, on)
-            send_file(context, name, totals, lambda path: clearing_format.write(path, totals, items))
-        return count
+        return _send_items(context, context.business_date, network_member_id, clearing_format)
 
     return (Step("present", present), Step("send", send))
 
 
 def confirmation_steps(network_member_id: str, clearing_format: ClearingFormat) -> tuple[Step, ...]:
-    """The steps that take in the network's `confirmed-*` and `rejected-*` files, late ones included."""
+    """The steps that take in the network's `confirmed-*`, `rejected-*` and `refusal-*` files, late ones included.
 
-    def from_network(path: Path) -> tuple[FileTotals, list[Presentment]]:
-        totals, items = clearing_format.read(path)
+    A file that was refused is written again from the books and sent, once; twice refused, a person has to look.
+    """
+
+    def from_network(totals: FileTotals) -> None:
         if totals.sender_id != network_member_id:
             raise FormatError("sender", "is not the network")
-        return totals, items
 
-    def confirmed(path: Path) -> tuple[FileTotals, list[ConfirmItem]]:
-        totals, items = from_network(path)
-        return totals, [
+    def priced(totals: FileTotals, item: Presentment) -> None:
+        for what, amount in (("interchange", item.interchange), ("network fee", item.network_fee)):
+            if amount is None:
+                raise FormatError(f"item {item.arn} {what}", "is missing")
+
+    def confirmed(path: Path) -> tuple[FileTotals, Iterable[ConfirmItem]]:
+        totals, items = clearing_format.read(path, Presentment, priced)
+        from_network(totals)
+        return totals, (
             ConfirmItem(
                 arn=item.arn,
-                interchange=_computed(item.arn, "interchange", item.interchange),
-                network_fee=_computed(item.arn, "network fee", item.network_fee),
+                interchange=item.interchange or "",
+                network_fee=item.network_fee or "",
+                rate=item.rate,
+                downgrades=item.downgrades,
                 business_date=item.business_date,
             )
             for item in items
-        ]
+        )
 
-    def rejected(path: Path) -> tuple[FileTotals, list[RejectItem]]:
-        totals, items = from_network(path)
-        return totals, [RejectItem(arn=item.arn, business_date=item.business_date) for item in items]
+    def rejected(path: Path) -> tuple[FileTotals, Iterable[RejectItem]]:
+        totals, rejects = clearing_format.read(path, MessageReject)
+        from_network(totals)
+        return totals, (RejectItem(arn=one.arn, business_date=one.business_date) for one in rejects)
+
+    def refused(context: JobContext, path: Path) -> tuple[FileTotals, Iterable[Any]]:
+        totals, refusals = clearing_format.read(path, FileReject)
+        from_network(totals)
+        with context.engine.begin() as connection:
+            for one in refusals:
+                if mark_sent(connection, CLEARING, one.name, before=SENT, state=REFUSED, reason=one.reason):
+                    institution = context.institution.name
+                    log.warning("the network refused a file", institution=institution, file=one.name, why=one.reason)
+        return totals, ()
+
+    def again(context: JobContext) -> int:
+        sent = 0
+        with context.engine.connect() as connection:
+            waiting = sent_in_state(connection, CLEARING, REFUSED)
+        for name, on in waiting:
+            if AGAIN in name:
+                log.error("a file was refused twice: look into it", institution=context.institution.name, file=name)
+                continue
+            sent += _send_items(context, on, network_member_id, clearing_format, AGAIN)
+            with context.engine.begin() as connection:
+                mark_sent(connection, CLEARING, name, before=REFUSED, state=REPLACED)
+        return sent
 
     return (
         Step("confirm", lambda context: take_in(context, CONFIRMED, confirmed)),
         Step("reject", lambda context: take_in(context, REJECTED, rejected)),
+        Step("refusals", lambda context: take_in(context, REFUSAL, partial(refused, context))),
+        Step("again", again),
     )
+
+
+def _send_items(
+    context: JobContext, on: date, network_member_id: str, clearing_format: ClearingFormat, attempt: str = ""
+) -> int:
+    """Write and send the file of a clearing date; how many items are in it. Without items there is none."""
+    member_id = context.institution.member_id
+    with context.engine.connect() as connection:
+        count, amount_minor = store.totals_on(connection, on)
+        if count == 0:
+            return 0
+        totals = FileTotals(
+            file_id=f"{member_id}-{CLEARING}-{on:%Y%m%d}{attempt}",
+            kind=CLEARING,
+            sender_id=member_id,
+            recipient_id=network_member_id,
+            business_date=on,
+            record_count=count,
+            amount_total_minor=amount_minor,
+        )
+        items = store.presentments_on(connection, context.outside.hsm, on)
+        name = f"{CLEARING}-{on}{attempt}-{member_id}.ipm"
+        send_file(context, name, totals, lambda path: clearing_format.write(path, totals, items))
+    return count
 
 
 def send_file(context: JobContext, name: str, totals: FileTotals, fill: Callable[[Path], None]) -> None:
@@ -104,9 +159,3 @@ def decided(context: JobContext, requests: Iterable[Any]) -> int:
     if UNAVAILABLE in codes:
         raise BezantError(f"{context.institution.name}: the books cannot be reached; the job goes on when they can")
     return sum(code in ("presented", "paid", "queued") for code in codes)
-
-
-def _computed(arn: str, what: str, amount: str | None) -> str:
-    if amount is None:
-        raise FormatError(f"item {arn} {what}", "is missing")
-    return amount

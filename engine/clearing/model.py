@@ -64,6 +64,9 @@ class ClearingItem:
     network_fee_minor: int
     payout_id: UUID | None
     settled_on: date | None = None
+    rate: str | None = None
+    """The program of the network's tariff that it got, and in `downgrades` what better ones would have needed."""
+    downgrades: str | None = None
 
     @property
     def is_refund(self) -> bool:
@@ -94,6 +97,8 @@ class ConfirmItem:
     interchange: str
     network_fee: str
     business_date: date
+    rate: str | None = None
+    downgrades: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,6 +48,8 @@ clearing_items = Table(
     Column("network_fee_minor", BigInteger, nullable=False),
     Column("payout_id", Uuid),
     Column("settled_on", Date),
+    Column("rate", Text),
+    Column("downgrades", Text),
     Index("clearing_items_by_date", "business_date", "arn"),
     Index("clearing_items_to_pay", "merchant", postgresql_where=text("payout_id is null")),
     Index("clearing_items_by_settlement", "settled_on"),

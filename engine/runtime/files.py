@@ -12,7 +12,7 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from hashlib import blake2b
 from pathlib import Path
 
@@ -94,6 +94,29 @@ def hand_over(sender: Files, recipient: Files, outgoing: Outgoing) -> bool:
         shutil.copyfileobj(reading, writing)
     draft.replace(recipient.folder("in") / outgoing.name)
     return True
+
+
+_MARK = text(
+    "update files set state = :state, reason = coalesce(:reason, reason)"
+    " where direction = 'out' and name = :name and kind = :kind and state = :before"
+)
+_MARKED = text(
+    "select name, business_date from files where direction = 'out' and kind = :kind and state = :state"
+    " order by business_date, name"
+)
+
+
+def mark_sent(
+    connection: Connection, kind: str, name: str, *, before: str, state: str, reason: str | None = None
+) -> bool:
+    """Note what has become of a file of ours that was in the state `before`. False if there is none such."""
+    values = {"state": state, "reason": reason, "name": name, "kind": kind, "before": before}
+    return connection.execute(_MARK, values).rowcount > 0
+
+
+def sent_in_state(connection: Connection, kind: str, state: str) -> list[tuple[str, date]]:
+    """Name and business date of our files of a kind that are in a state, oldest first."""
+    return [(row.name, row.business_date) for row in connection.execute(_MARKED, {"kind": kind, "state": state})]
 
 
 def digest_of(path: Path) -> bytes:

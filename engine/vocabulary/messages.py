@@ -379,9 +379,8 @@ class CompletionResponse:
 class Presentment:
     """One record of a clearing file (shaped like 1240): the acquirer presents a transaction for payment.
 
-    `arn` is the acquirer reference number, the presentment's own identity; `interchange_micro` and the fees are
-    filled by the network, which computes them once and tells both sides (in millionths of a minor unit's whole: 6
-    decimals).
+    `arn` is the acquirer reference number, the presentment's own identity; interchange, fee and rate are filled by the
+    network, which computes them once and tells both sides.
     """
 
     arn: str
@@ -411,6 +410,10 @@ class Presentment:
     """The item's interchange in minor units with six decimals, signed from the issuer's side, e.g. "120.000000"."""
     network_fee: str | None = None
     """The acquirer's fee for the item, in minor units with six decimals."""
+    rate: str | None = None
+    """The program of the network's tariff that the item got."""
+    downgrades: str | None = None
+    """Each better program and what the item would have needed for it; None where it got the best."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ puts sub-elements in it, each two digits of number, two of length, and the value
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from engine.vocabulary.errors import FormatError
@@ -113,22 +114,31 @@ def split_tagged(value: str, digits: tuple[int, int], element: str = "48") -> di
 
     Raises `FormatError` where it is not a row of whole sub-elements, each there once.
     """
-    place, (of_number, of_length) = f"DE {element}", digits
+    of_number, of_length = digits
+    of_both, whole = of_number + of_length, len(value)
     found: dict[str, str] = {}
     start = 0
-    while start < len(value):
-        body = start + of_number + of_length
-        number, length = value[start : start + of_number], value[start + of_number : body]
-        if len(length) < of_length or not ((number + length).isascii() and (number + length).isdecimal()):
+    while start < whole:
+        body = start + of_both
+        number, length = _beginning(value[start:body], of_number, of_length)
+        if length < 0:
             reason = f"is not a row of sub-elements with numbers of {of_number} and lengths of {of_length} digits"
-            raise FormatError(place, reason)
-        start = body + int(length)
-        if start > len(value):
-            raise FormatError(place, f"sub-element {number} is longer than what is left of the element")
+            raise FormatError(f"DE {element}", reason)
+        start = body + length
+        if start > whole:
+            raise FormatError(f"DE {element}", f"sub-element {number} is longer than what is left of the element")
         if number in found:
-            raise FormatError(place, f"sub-element {number} is there twice")
+            raise FormatError(f"DE {element}", f"sub-element {number} is there twice")
         found[number] = value[body:start]
     return found
+
+
+@lru_cache(maxsize=4096)
+def _beginning(text: str, of_number: int, of_length: int) -> tuple[str, int]:
+    """Number and length before a sub-element; a length of -1 where it is none. Few of them keep coming."""
+    if len(text) < of_number + of_length or not (text.isascii() and text.isdecimal()):
+        return "", -1
+    return text[:of_number], int(text[of_number:])
 
 
 def turned_round(header: str) -> str:

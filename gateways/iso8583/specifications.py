@@ -133,6 +133,11 @@ SIMNET: Final = specification(ELEMENTS_1987, bitmap="binary")
 SIMNET_FILE: Final = specification({**ELEMENTS_1987, **FILE_CHANGES}, bitmap="binary", tagged=PDS_DIGITS)
 """Records of the clearing file (1240, 1442, 1644, 1740), in the shape of the public IPM parsers."""
 
+EBCDIC_FILE: Final = specification(
+    {**ELEMENTS_1987, **FILE_CHANGES}, bitmap="binary", charset="cp500", tagged=PDS_DIGITS
+)
+"""The same records on an IBM host: code page 500."""
+
 BCD: Final = specification(ELEMENTS_1987, bitmap="binary", digits="bcd")
 """Digits packed two a byte, as terminals on narrow lines write them."""
 
@@ -153,6 +158,7 @@ DIALECTS: Final[Mapping[str, Specification]] = {
     **PROFILES,
     "simnet": SIMNET,
     "simnet_file": SIMNET_FILE,
+    "simnet_file_ebcdic": EBCDIC_FILE,
     "ebcdic_1047": specification(ELEMENTS_1987, bitmap="binary", charset="cp1047"),
     "1993": specification(ELEMENTS_1993, bitmap="hex"),
     "1993_binary": specification(ELEMENTS_1993, bitmap="binary"),

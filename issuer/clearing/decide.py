@@ -1,9 +1,10 @@
 """The rules of clearing: what is presented is posted, whatever the authorization has come to.
 
 Hard cases: less than was held (the rest is released if the presentment is the last), more, several for one
-authorization, after the hold has expired or was reversed, without any authorization, of a declined request, of a
-card that is closed or unknown, in a currency that the account does not hold, an amount that drives the balance below
-zero, a refund under its purchase's reference. The same ARN again never gets here: it is a replay.
+authorization, under a reference that is missing or nobody's (found by its approval code, or not at all), after the
+hold has expired or was reversed, without any authorization, of a declined request, of a card that is closed or
+unknown, in a currency that the account does not hold, an amount that drives the balance below zero, a refund under its
+purchase's reference. The same ARN again never gets here: it is a replay.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from issuer.authorization.holds import post_back, release
 from issuer.authorization.model import Authorization, AuthorizationPresented, AuthorizationState
 from issuer.cards.model import Card
 from issuer.clearing.model import (
+    MatchedBy,
     PresentedItem,
     PresentmentPosted,
     PresentmentUnplaced,
@@ -46,7 +48,7 @@ def decide(book: Book, state: State, tokenised: TokenisedPresentment, now: datet
     card = state.find(Card, "card_token", tokenised.card_token)
     account = None if card is None else state.need(Account, card.account_id)
     placed = account is not None and account.asset == asset
-    authorization = _matched(state, presentment, card)
+    authorization, matched_by = _matched(state, tokenised, card)
     released = _to_release(authorization, presentment)
     interchange = presentment.interchange or NO_INTERCHANGE
     item = PresentedItem(
@@ -67,6 +69,9 @@ def decide(book: Book, state: State, tokenised: TokenisedPresentment, now: datet
         merchant_name=presentment.merchant_name,
         transacted_at=presentment.transacted_at,
         business_date=presentment.business_date,
+        matched_by=matched_by,
+        rate=presentment.rate,
+        downgrades=presentment.downgrades,
     )
     codes = (NETWORK_PAYABLE, INTERCHANGE_INCOME) if placed else (NETWORK_PAYABLE, INTERCHANGE_INCOME, UNPLACED_ITEMS)
     matched_postings, matched_events = _presented(book, authorization, presentment, released)
@@ -83,17 +88,25 @@ def decide(book: Book, state: State, tokenised: TokenisedPresentment, now: datet
     )
 
 
-def _matched(state: State, presentment: Presentment, card: Card | None) -> Authorization | None:
-    """The authorization under the item's network reference, if it is of the same card and direction.
+def _matched(
+    state: State, tokenised: TokenisedPresentment, card: Card | None
+) -> tuple[Authorization | None, MatchedBy | None]:
+    """The authorization under the item's network reference, else the one that the fallback has found, if it is of the
+    same card and direction.
 
     A refund may name its purchase: it is no presentment of it.
     """
-    if presentment.network_reference is None or card is None:
-        return None
-    found = state.find(Authorization, "network_reference", presentment.network_reference)
-    if found is None or found.card_id != card.id:
-        return None
-    return found if (found.transaction_type in CREDITS) is is_refund(presentment) else None
+    presentment = tokenised.request
+    pairs = ((presentment.network_reference, MatchedBy.REFERENCE), (tokenised.fallback, MatchedBy.APPROVAL_CODE))
+    for reference, matched_by in pairs:
+        if reference is None or card is None:
+            continue
+        found = state.find(Authorization, "network_reference", reference)
+        if found is None or found.card_id != card.id:
+            continue
+        if (found.transaction_type in CREDITS) is is_refund(presentment):
+            return found, matched_by
+    return None, None
 
 
 def _place(book: Book, presentment: Presentment, authorization: Authorization | None, account: Account | None) -> UUID:

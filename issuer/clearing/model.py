@@ -20,6 +20,18 @@ from engine.vocabulary.keys import KeyRule
 from engine.vocabulary.messages import REFUND, Presentment
 from engine.vocabulary.settlement import BankStatement, SettlementReport
 
+FALLBACK_DAYS = 30
+"""How long before the presentment an authorization may lie that is found without its reference."""
+
+
+class MatchedBy(StrEnum):
+    """What a presentment's authorization was found by."""
+
+    REFERENCE = "reference"
+    """The network's reference (DE 63)."""
+    APPROVAL_CODE = "approval_code"
+    """The fallback: card, direction and approval code (DE 38), up to `FALLBACK_DAYS` old."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PresentedItem:
@@ -49,6 +61,11 @@ class PresentedItem:
     merchant_name: str
     transacted_at: datetime
     business_date: date
+    matched_by: MatchedBy | None = None
+    """How its authorization was found."""
+    rate: str | None = None
+    """The program of the network's tariff that it got, and in `downgrades` what better ones would have needed."""
+    downgrades: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +80,12 @@ class PresentmentUnplaced(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenisedPresentment:
-    """A presentment with its card's token."""
+    """A presentment with its card's token and, where its own reference leads nowhere, that of the authorization that
+    the fallback found."""
 
     request: Presentment
     card_token: UUID
+    fallback: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -27,7 +28,7 @@ from engine.ledger.book import Book
 from engine.ledger.chart import INTERCHANGE_INCOME, NETWORK_PAYABLE, SINGLE_MESSAGES, UNPLACED_ITEMS
 from engine.runtime.stage import Outside
 from engine.vocabulary.decision import State
-from engine.vocabulary.messages import Presentment
+from engine.vocabulary.messages import CREDITS, Presentment
 from engine.vocabulary.money import round_half_even
 from engine.vocabulary.settlement import BankStatement, SettlementReport
 from issuer.authorization.store import lock_authorizations
@@ -35,6 +36,7 @@ from issuer.cards.model import Card
 from issuer.cards.store import read_by_token
 from issuer.clearing import settlement as rules
 from issuer.clearing.model import (
+    FALLBACK_DAYS,
     BreakKind,
     CheckSettled,
     ComparedCheck,
@@ -45,6 +47,7 @@ from issuer.clearing.model import (
     SettlementBreak,
     Statement,
     TokenisedPresentment,
+    is_refund,
 )
 from issuer.tables import metadata
 
@@ -68,6 +71,9 @@ presented_items = Table(
     Column("merchant_name", Text, nullable=False),
     Column("transacted_at", DateTime(timezone=True), nullable=False),
     Column("business_date", Date, nullable=False),
+    Column("matched_by", Text),
+    Column("rate", Text),
+    Column("downgrades", Text),
     Index("presented_items_by_date", "business_date", "asset"),
     Index("presented_items_by_account", "account_id", "business_date"),
 )
@@ -133,17 +139,66 @@ _OPEN = text(
     ") d left join settlements s on s.business_date = d.business_date and s.asset = d.asset"
     " where s.id is null or (s.moved_minor is null and s.reported_minor <> 0) order by 1, 2"
 )
+_KNOWN = text("select network_reference from authorizations where network_reference = any(:references)")
+_FALLBACK = text(
+    "select a.network_reference, c.card_token, a.approval_code, a.transaction_type, a.amount_minor, a.transacted_at"
+    " from authorizations a join cards c on c.id = a.card_id"
+    " where c.card_token = any(:tokens) and a.approval_code = any(:codes) and a.transacted_at between :since and :until"
+    " order by a.transacted_at, a.network_reference"
+)
 _LOCK_SETTLEMENTS = text(
     "select * from settlements where id = any(:ids) or report_id = any(:reports) order by id for update"
 )
 
 
 def prepare(outside: Outside, requests: Sequence[Presentment]) -> list[TokenisedPresentment]:
-    """Each presentment with its card's token, one for one; the HSM is asked once."""
+    """Each presentment with its card's token, one for one; the HSM is asked once. For those whose reference is missing
+    or unknown, an authorization is looked for by card, direction and approval code."""
     tokens = outside.vault.tokens_of([request.pan for request in requests])
-    return [
+    tokenised = [
         TokenisedPresentment(request=request, card_token=token) for request, token in zip(requests, tokens, strict=True)
     ]
+    references = {request.network_reference for request in requests if request.network_reference is not None}
+    with outside.read() as connection:
+        known = set(connection.execute(_KNOWN, {"references": sorted(references)}).scalars())
+        lost = [
+            at
+            for at, request in enumerate(requests)
+            if request.network_reference not in known and request.approval_code is not None
+        ]
+        for at, reference in _by_approval_code(connection, [tokenised[at] for at in lost], lost):
+            tokenised[at] = replace(tokenised[at], fallback=reference)
+    return tokenised
+
+
+def _by_approval_code(
+    connection: Connection, lost: Sequence[TokenisedPresentment], places: Sequence[int]
+) -> Iterator[tuple[int, str]]:
+    """Place and reference of each whose authorization is found: of several the one of its amount, then the latest."""
+    if not lost:
+        return
+    moments = [one.request.transacted_at for one in lost]
+    rows = connection.execute(
+        _FALLBACK,
+        {
+            "tokens": sorted({one.card_token for one in lost}),
+            "codes": sorted({one.request.approval_code or "" for one in lost}),
+            "since": min(moments) - timedelta(days=FALLBACK_DAYS),
+            "until": max(moments) + timedelta(days=1),
+        },
+    ).all()
+    for at, one in zip(places, lost, strict=True):
+        wanted, moment = one.request, one.request.transacted_at
+        found = [
+            row
+            for row in rows
+            if (row.card_token, row.approval_code) == (one.card_token, wanted.approval_code)
+            and (row.transaction_type in CREDITS) is is_refund(wanted)
+            and moment - timedelta(days=FALLBACK_DAYS) <= row.transacted_at <= moment + timedelta(days=1)
+        ]
+        if found:
+            best = max(found, key=lambda row: (row.amount_minor == wanted.amount.amount_minor, row.transacted_at))
+            yield at, best.network_reference
 
 
 def load(book: Book, connection: Connection, prepared: Sequence[TokenisedPresentment], state: State) -> set[UUID]:
@@ -158,7 +213,9 @@ def load(book: Book, connection: Connection, prepared: Sequence[TokenisedPresent
         if state.get(Card, card.id) is None:
             state.put(card)
         accounts.add(card.account_id)
-    references = {one.request.network_reference for one in prepared if one.request.network_reference is not None}
+    references = {
+        reference for one in prepared for reference in (one.request.network_reference, one.fallback) if reference
+    }
     return accounts | lock_authorizations(connection, (), references, state)
 
 

@@ -15,6 +15,7 @@ from engine.accounts.model import ChangeCustomerState, CustomerState
 from engine.database.connections import Database
 from engine.ledger.chart import INTERCHANGE_INCOME, NETWORK_PAYABLE, ROUNDING, SETTLEMENT_BANK
 from engine.vocabulary.identifiers import Secret
+from engine.vocabulary.messages import Presentment
 from engine.vocabulary.settlement import BankStatement, SettlementReport, StatementLine
 from issuer.bank import issuer_stages
 from issuer.cards.model import CardState, ChangeCardState, StateReason
@@ -314,8 +315,8 @@ def test_files_of_strangers_are_refused_whole(bank: Bank) -> None:
     request = bank.request(ada, 3_000)
     bank.told(request)
     path = bank.receive([bank.presentment(1, request)])
-    totals, items = bank.clearing.read(path)
-    bank.clearing.write(path, replace(totals, sender_id="100002"), items)
+    totals, items = bank.clearing.read(path, Presentment)
+    bank.clearing.write(path, replace(totals, sender_id="100002"), list(items))
     statement = BankStatement(
         statement_id="B1",
         number=1,
@@ -442,3 +443,39 @@ def test_the_audit_names_what_was_planted(bank: Bank, database: Database, findin
         for statement in PLANTED[finding].split(";"):
             connection.execute(text(statement))
     assert any(finding in found for found in bank.findings()), bank.findings()
+
+
+def test_a_presentment_without_a_reference_is_matched_by_its_approval_code(bank: Bank) -> None:
+    """Card, direction and approval code; of several the one of its amount, then the latest. Else it has none."""
+    ada, bob = bank.open("ada"), bank.open("bob", sequence=2)
+    small, large = bank.request(ada, 3_000), bank.request(ada, 5_000)
+    assert [bank.told(request).code for request in (small, large)] == ["00"] * 2
+    with bank.connection() as connection:
+        rows = connection.execute(text("select approval_code from authorizations order by requested_minor"))
+        codes = rows.scalars().all()
+    lost = {"network_reference": None}
+    bank.receive(
+        [
+            bank.presentment(1, small, approval_code=codes[0], **lost),
+            bank.presentment(2, large, 4_000, approval_code=codes[1], network_reference="NOBODYS"),
+            bank.presentment(3, small, 700, approval_code="ZZZZZZ", **lost),
+            bank.presentment(4, small, 100, approval_code=codes[0], pan=bob.pan, **lost),
+            bank.presentment(5, small, 200, approval_code=codes[0], processing_code="200000", **lost),
+        ]
+    )
+    bank.run_at(23)
+    with bank.connection() as connection:
+        found = connection.execute(
+            text(
+                "select i.amount_minor, i.matched_by, i.released_minor, a.network_reference from presented_items i"
+                " left join authorizations a on a.id = i.authorization_id order by i.arn"
+            )
+        ).all()
+    assert [tuple(row) for row in found] == [
+        (3_000, "approval_code", 3_000, small.network_reference),
+        (4_000, "approval_code", 5_000, large.network_reference),
+        (700, None, 0, None),
+        (100, None, 0, None),
+        (200, None, 0, None),
+    ]
+    assert bank.findings() == []

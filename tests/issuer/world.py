@@ -29,7 +29,7 @@ from engine.vocabulary.files import FileTotals
 from engine.vocabulary.identifiers import Pan, Secret, network_reference
 from engine.vocabulary.messages import AuthorizationRequest, OriginalData, Presentment, ReversalAdvice
 from engine.vocabulary.money import Money
-from gateways.clearing_files import ClearingFiles
+from gateways.clearing.files import ClearingFiles
 from gateways.settlement_files import SettlementFiles
 from issuer.bank import ISSUER_PROOFS, issuer_jobs, issuer_stages, pin_zone
 from issuer.cards.model import IssueCard

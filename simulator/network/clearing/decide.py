@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from engine.clearing.interchange import interchange, network_fee
+from engine.clearing.interchange import network_fee, price
 from engine.ledger import rules
 from engine.ledger.book import Book
 from engine.ledger.chart import MEMBER_POSITION
@@ -45,7 +45,7 @@ def decide(book: Book, state: State, routed: RoutedItem, now: datetime) -> Decis
 
 def _item(book: Book, routed: RoutedItem) -> Item:
     request, presented = routed.request, routed.request.presentment
-    cost, fee = interchange(presented), network_fee(presented)
+    priced, fee = price(presented, request.business_date), network_fee(presented)
     return Item(
         id=id_of_item(book, presented.arn),
         arn=presented.arn,
@@ -67,16 +67,18 @@ def _item(book: Book, routed: RoutedItem) -> Item:
         merchant_id=presented.merchant_id,
         merchant_name=presented.merchant_name,
         is_final=presented.is_final,
-        interchange=cost,
-        interchange_minor=round_half_even(cost),
+        interchange=priced.interchange,
+        interchange_minor=round_half_even(priced.interchange),
         network_fee=fee,
         network_fee_minor=round_half_even(fee),
+        rate=priced.rate,
+        downgrades=priced.reasons,
         state=ItemState.ACCEPTED,
     )
 
 
 def _rejected(item: Item, reason: str) -> Decision:
-    rejected = replace(item, state=ItemState.REJECTED)
+    rejected = replace(item, state=ItemState.REJECTED, reason=reason)
     event = ItemRejected(subject=rejected, reasons=(reason,))
     return Decision(events=(event,), answer=Answer("rejected", (reason,)))
 

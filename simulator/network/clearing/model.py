@@ -11,6 +11,7 @@ from typing import ClassVar
 from uuid import UUID
 
 from engine.ledger.book import Book
+from engine.vocabulary.clearing import MessageReject
 from engine.vocabulary.events import Event
 from engine.vocabulary.identifiers import STATIC, Pan
 from engine.vocabulary.keys import KeyRule
@@ -59,7 +60,12 @@ class Item:
     interchange_minor: int
     network_fee: Decimal
     network_fee_minor: int
+    rate: str
+    """The program of the tariff that it got, and in `downgrades` what better ones would have needed."""
+    downgrades: str | None
     state: ItemState
+    reason: str | None = None
+    """Why it was rejected."""
 
     @property
     def is_credit(self) -> bool:
@@ -87,6 +93,19 @@ class Item:
             is_final=self.is_final,
             interchange=f"{self.interchange:.6f}",
             network_fee=f"{self.network_fee:.6f}",
+            rate=self.rate,
+            downgrades=self.downgrades,
+        )
+
+    @property
+    def reject(self) -> MessageReject:
+        """What the acquirer is told of an item that is rejected."""
+        return MessageReject(
+            arn=self.arn,
+            amount=Money(self.amount_minor, self.asset),
+            acquirer_id=self.acquirer_id,
+            reason=self.reason or "",
+            business_date=self.business_date,
         )
 
 

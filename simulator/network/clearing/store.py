@@ -47,6 +47,9 @@ items = Table(
     Column("network_fee", Numeric(18, 6), nullable=False),
     Column("network_fee_minor", BigInteger, nullable=False),
     Column("state", Text, nullable=False),
+    Column("rate", Text, nullable=False),
+    Column("downgrades", Text),
+    Column("reason", Text),
     Index("items_by_date", "business_date", "state"),
     info={"append_only": True},
 )

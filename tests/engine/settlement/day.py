@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -19,12 +19,13 @@ from engine.ledger.audit import LEDGER_PROOFS
 from engine.ports import ClearingFormat
 from engine.runtime.files import Files
 from engine.runtime.jobs import JobRun, Scheduler
+from engine.vocabulary.clearing import FileReject, MessageReject
 from engine.vocabulary.files import FileTotals
 from engine.vocabulary.identifiers import Pan
 from engine.vocabulary.messages import REFUND, AuthorizationRequest, Presentment
 from engine.vocabulary.money import Money, round_half_even
 from engine.vocabulary.settlement import BankStatement, PayoutInstructions, SettlementReport, StatementLine
-from gateways.clearing_files import ClearingFiles
+from gateways.clearing.files import ClearingFiles
 from gateways.settlement_files import SettlementFiles
 from tests.engine.acquiring import Acquirer, approval, purchase
 
@@ -73,12 +74,44 @@ class Day:
 
     def presentments(self) -> list[Presentment]:
         """What the network reads."""
-        _, items = ClearingFiles().read(self.files.folder("out") / f"clearing-{DAY}-{self.member_id}.ipm")
-        return items
+        _, items = ClearingFiles().read(self.files.folder("out") / f"clearing-{DAY}-{self.member_id}.ipm", Presentment)
+        return list(items)
 
     def reject(self, items: Iterable[Presentment]) -> None:
         """The network's file of items that do not count."""
-        self._answer("rejected", list(items), DAY)
+        rejects = [
+            MessageReject(
+                arn=item.arn,
+                amount=item.amount,
+                acquirer_id=item.acquirer_id,
+                reason="account_range_unknown",
+                business_date=DAY,
+            )
+            for item in items
+        ]
+        self._answer("rejected", rejects, DAY)
+
+    def refuse(self, name: str) -> None:
+        """The network's word that it has not taken a file."""
+        totals = FileTotals(
+            file_id=f"refusal-{name}",
+            kind="refusal",
+            sender_id=NETWORK,
+            recipient_id=self.member_id,
+            business_date=DAY,
+            record_count=1,
+            amount_total_minor=0,
+        )
+        told = FileReject(name=name, sender_id=self.member_id, reason="record 3 DE 4: is cut off", business_date=DAY)
+        ClearingFiles().write(self.files.folder("in") / f"refusal-{name}", totals, [told])
+
+    def states(self) -> dict[str, str]:
+        """What has become of the clearing files that were sent."""
+        with self.acquirer.processor.engine.connect() as connection:
+            rows = connection.execute(
+                text("select name, state from files where direction = 'out' and kind = 'clearing'")
+            )
+            return {row.name: row.state for row in rows}
 
     def confirm(self, items: Iterable[Presentment], on: date = DAY) -> list[Presentment]:
         """The network's file with what each item costs, settled on a date."""
@@ -88,7 +121,7 @@ class Day:
         self._answer("confirmed", confirmed, on)
         return confirmed
 
-    def _answer(self, kind: str, items: list[Presentment], on: date) -> None:
+    def _answer(self, kind: str, items: Sequence[Presentment | MessageReject], on: date) -> None:
         totals = FileTotals(
             file_id=f"{kind}-{self.member_id}-{on}",
             kind=kind,

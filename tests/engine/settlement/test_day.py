@@ -15,10 +15,11 @@ from sqlalchemy import text
 from engine.authorization.model import PaymentState
 from engine.database.connections import Database
 from engine.ledger import chart
+from engine.vocabulary.clearing import ClearingRecord
 from engine.vocabulary.files import FileTotals, Outgoing
 from engine.vocabulary.messages import OfflineSaleAdvice, Presentment
 from engine.vocabulary.money import Money
-from gateways.clearing_files import ClearingFiles
+from gateways.clearing.files import ClearingFiles
 from gateways.settlement_files import SettlementFiles
 from tests.engine.acquiring import SHOP, approval, completion_of, purchase, reversal_of
 from tests.engine.settlement.day import BANK, CREDIT_CARD, DAY, NETWORK, Day, line
@@ -70,7 +71,7 @@ def test_the_days_money_ends_where_the_design_says(day: Day) -> None:
     assert report.net_position_minor == 9_870
     day.state(line(report.report_id, 9_870))
     runs = day.until(7, day=3)
-    assert runs[-1].counts == {"confirm": 0, "reject": 0, "reports": 1, "statements": 1}
+    assert runs[-1].counts == {"confirm": 0, "reject": 0, "refusals": 0, "again": 0, "reports": 1, "statements": 1}
     assert runs[-1].business_date == DAY
     assert chart.NETWORK_RECEIVABLE not in day.balances()
     day.until(8, day=3)
@@ -281,7 +282,7 @@ def test_files_again_and_jobs_again_change_nothing(day: Day) -> None:
 class Failing(ClearingFiles):
     """A file system that fails in the middle of a file."""
 
-    def write(self, path: Path, totals: FileTotals, presentments: Iterable[Presentment]) -> None:
+    def write(self, path: Path, totals: FileTotals, records: Iterable[ClearingRecord]) -> None:
         path.write_bytes(b"half a file")
         raise OSError("no space left on device")
 
@@ -381,7 +382,7 @@ def test_a_confirmed_file_from_a_stranger_is_refused_whole(day: Day) -> None:
     day.take(10_000)
     day.until(22)
     (item,) = day.presentments()
-    totals, _ = ClearingFiles().read(day.files.folder("out") / f"clearing-{DAY}-{day.member_id}.ipm")
+    totals, _ = ClearingFiles().read(day.files.folder("out") / f"clearing-{DAY}-{day.member_id}.ipm", Presentment)
     stranger = replace(totals, file_id="x", kind="confirmed", sender_id="999999", recipient_id=day.member_id)
     ClearingFiles().write(
         day.files.folder("in") / "confirmed-x.ipm",
@@ -402,3 +403,28 @@ def test_a_payment_reversed_before_the_cut_off_is_not_presented_and_after_it_can
     assert (answer.code, answer.reasons) == ("12", ("already_presented",))
     assert [item.amount.amount_minor for item in day.presentments()] == [2_000]
     assert day.acquirer.clock.now() - datetime(2026, 3, 2, 22, tzinfo=UTC) == timedelta(0)
+
+
+def test_a_file_that_the_network_refuses_is_written_again_once(day: Day) -> None:
+    day.take(10_000)
+    day.until(22)
+    name = f"clearing-{DAY}-{day.member_id}.ipm"
+    day.refuse(name)
+    day.until(23)
+    again = f"clearing-{DAY}-again-{day.member_id}.ipm"
+    totals, items = ClearingFiles().read(day.files.folder("out") / again, Presentment)
+    assert list(items) == day.presentments(), "the same items, the same reference numbers"
+    assert totals.file_id != ClearingFiles().read(day.files.folder("out") / name, Presentment)[0].file_id
+    assert day.states() == {name: "replaced", again: "sent"}
+    day.refuse(again)
+    day.until(7, day=3)
+    assert day.states() == {name: "replaced", again: "refused"}, "what is refused twice waits for a person"
+    assert day.findings() == []
+
+
+def test_a_refusal_of_a_file_that_was_never_sent_changes_nothing(day: Day) -> None:
+    day.take(10_000)
+    day.until(22)
+    day.refuse("clearing-2026-01-01-999999.ipm")
+    day.until(23)
+    assert day.states() == {f"clearing-{DAY}-{day.member_id}.ipm": "sent"}

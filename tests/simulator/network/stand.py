@@ -23,7 +23,7 @@ from engine.vocabulary.files import FileTotals, Outgoing
 from engine.vocabulary.identifiers import Pan, luhn_complete
 from engine.vocabulary.messages import Presentment
 from engine.vocabulary.money import Money
-from gateways.clearing_files import ClearingFiles
+from gateways.clearing.files import ClearingFiles
 from gateways.settlement_files import SettlementFiles
 from simulator.network.members.model import AdmitMember, OpenAccountRange, id_of_member
 from simulator.network.network import NETWORK_PROOFS, network_jobs, network_stages

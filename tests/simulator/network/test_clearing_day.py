@@ -14,10 +14,11 @@ from sqlalchemy import text
 from engine.clearing.interchange import interchange, network_fee
 from engine.database.connections import Database
 from engine.ledger.chart import NETWORK_FEE_INCOME, ROUNDING, SETTLEMENT_BANK
+from engine.vocabulary.clearing import FileReject, MessageReject
 from engine.vocabulary.messages import Presentment
 from engine.vocabulary.money import round_half_even
 from engine.vocabulary.settlement import BankStatement, SettlementReport, StatementLine
-from gateways.clearing_files import ClearingFiles
+from gateways.clearing.files import ClearingFiles
 from gateways.settlement_files import SettlementFiles
 from simulator.network.clearing.model import AcceptItem
 from simulator.network.members.model import AdmitMember
@@ -46,9 +47,9 @@ def stand(database: Database, tmp_path: Path) -> Stand:
 
 def read_one(stand: Stand, member_id: str, kind: str) -> tuple[str, list[Presentment]]:
     (path,) = stand.arrived(member_id, kind)
-    totals, items = ClearingFiles().read(path)
+    totals, items = ClearingFiles().read(path, Presentment)
     assert (totals.kind, totals.recipient_id, totals.sender_id) == (kind, member_id, stand.network_id)
-    return path.name, items
+    return path.name, list(items)
 
 
 def report(stand: Stand, member_id: str) -> SettlementReport:
@@ -192,10 +193,18 @@ def test_a_file_whose_total_is_wrong_is_refused_whole(stand: Stand) -> None:
     stand.play_until(AFTER_CLEARING)
     assert rows(stand, "select count(*) from items") == [(0,)]
     assert rows(stand, "select state, reason from files where direction = 'in'") == [
-        ("refused", "record 7 PDS 0301: is not the sum of the presentments")
+        ("refused", "trailer: its total is not the sum of the records")
     ]
     assert not path.exists()
     assert (stand.network.files.folder("refused") / path.name).exists()
+    (told,) = stand.arrived(ACQUIRER, "refusal")
+    _, (reject,) = ClearingFiles().read(told, FileReject)
+    assert (reject.name, reject.sender_id, reject.reason) == (
+        path.name,
+        ACQUIRER,
+        "trailer: its total is not the sum of the records",
+    )
+    assert stand.findings() == []
 
 
 @pytest.mark.parametrize("wrong", ["sender", "acquirer"])
@@ -214,8 +223,9 @@ def test_items_of_somebody_else_are_refused_with_their_file(stand: Stand, wrong:
 def test_a_card_of_nobody_s_range_goes_back_to_its_acquirer(stand: Stand) -> None:
     stand.clear([ITEMS[0], item(7, 500, prefix="49999999")])
     stand.play_until(AFTER_SETTLEMENT)
-    _, rejected = read_one(stand, ACQUIRER, "rejected")
-    assert [one.arn for one in rejected] == [item(7, 500).arn]
+    (path,) = stand.arrived(ACQUIRER, "rejected")
+    _, rejected = ClearingFiles().read(path, MessageReject)
+    assert [(one.arn, one.reason) for one in rejected] == [(item(7, 500).arn, "account_range_unknown")]
     _, confirmed = read_one(stand, ACQUIRER, "confirmed")
     assert [one.arn for one in confirmed] == [ITEMS[0].arn]
     told = report(stand, ACQUIRER)
@@ -356,7 +366,8 @@ def test_what_the_bank_says_otherwise_is_kept_and_never_corrected(stand: Stand) 
             "insert into items select gen_random_uuid(), '72000016061999999999999', business_date, file_id,"
             " acquirer_id, issuer_id, network_reference, card_token, processing_code, amount_minor, asset,"
             " transacted_at, authorized_on, approval_code, pos_entry_mode, mcc, terminal_id, merchant_id,"
-            " merchant_name, is_final, interchange, interchange_minor, network_fee, network_fee_minor, state"
+            " merchant_name, is_final, interchange, interchange_minor, network_fee, network_fee_minor, state,"
+                " rate, downgrades, reason"
             " from items where network_reference = 'S00000000000001'",
             "each item is presented and posted once",
             "S00000000000001",

@@ -1,10 +1,10 @@
-"""Clearing files: what is written is read again; what was cut, changed, doubled or moved is refused whole."""
+"""IPM-like files: what is written is read again; what was cut, changed, doubled or moved is refused whole."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -14,62 +14,14 @@ from hypothesis import strategies as st
 from engine.ports import ClearingFormat
 from engine.vocabulary.errors import FormatError
 from engine.vocabulary.files import FileTotals
-from engine.vocabulary.identifiers import Pan
 from engine.vocabulary.messages import Presentment
-from engine.vocabulary.money import ASSETS, Money
-from gateways.clearing_files import ClearingFiles
+from engine.vocabulary.money import Money
+from gateways.clearing.files import ClearingFiles
 from gateways.iso8583.codec import decode, encode
 from gateways.iso8583.specifications import SIMNET_FILE
+from tests.gateways.clearing.records import ITEMS, PRESENTMENTS, PURCHASE, totals_of
 
 FILES: ClearingFormat = ClearingFiles()
-DAY = date(2026, 3, 2)
-
-PURCHASE = Presentment(
-    arn="72000016061000000000018",
-    network_reference="S00000000000001",
-    acquirer_id="200001",
-    pan=Pan("4000010012345670"),
-    processing_code="000000",
-    amount=Money(12_345, "USD"),
-    transacted_at=datetime(2026, 3, 2, 9, 30, 15, tzinfo=UTC),
-    authorized_on=DAY,
-    approval_code="A1B2C3",
-    pos_entry_mode="210101210001",
-    mcc="5411",
-    terminal_id="TERM0001",
-    merchant_id="MERCHANT0000001",
-    merchant_name="CORNER SHOP LISBON PT",
-    business_date=DAY,
-)
-REFUND = replace(
-    PURCHASE,
-    arn="72000016061000000000026",
-    network_reference=None,
-    processing_code="200000",
-    amount=Money(45, "EUR"),
-    authorized_on=None,
-    approval_code=None,
-    terminal_id="T2",
-    merchant_id="M2",
-    is_final=False,
-    interchange="-0.540000",
-    network_fee="10.000000",
-)
-ITEMS = (PURCHASE, REFUND)
-
-
-def totals_of(items: Sequence[Presentment]) -> FileTotals:
-    return FileTotals(
-        file_id="200001-2026-03-02-1",
-        kind="clearing",
-        sender_id="200001",
-        recipient_id="900000",
-        business_date=DAY,
-        record_count=len(items),
-        amount_total_minor=sum(item.amount.amount_minor for item in items),
-    )
-
-
 def written(folder: Path, items: Sequence[Presentment]) -> bytes:
     path = folder / "clearing.ipm"
     FILES.write(path, totals_of(items), iter(items))
@@ -79,7 +31,8 @@ def written(folder: Path, items: Sequence[Presentment]) -> bytes:
 def read(folder: Path, content: bytes) -> tuple[FileTotals, list[Presentment]]:
     path = folder / "arrived.ipm"
     path.write_bytes(content)
-    return FILES.read(path)
+    totals, records = FILES.read(path, Presentment)
+    return totals, list(records)
 
 
 def records_of(content: bytes) -> list[bytes]:
@@ -156,21 +109,21 @@ def test_a_record_missing_doubled_or_moved_is_refused(tmp_path: Path) -> None:
     [
         (0, "24", "695", "record 1 MTI"),
         (0, "94", None, "record 1 DE 94"),
-        (0, "48", "0105001A9001008clearing90020082026023", "record 1 PDS 9002"),
+        (0, "48", "0105001A9001008clearing90020082026023", "record 1 DE 48"),
         (0, "48", "0105001A9001008clearing900200820260230", "record 1 PDS 9002"),
         (0, "48", "01050", "record 1 DE 48"),
-        (1, "4", "000000012346", "record 4 PDS 0301"),
+        (1, "4", "000000012346", "trailer"),
         (1, "2", "40000", "record 2 DE 2"),
         (1, "2", None, "record 2 DE 2"),
         (1, "12", "260231093015", "record 2 DE 12"),
         (1, "49", "999", "record 2 DE 49"),
         (1, "48", "9004001X", "record 2 PDS 9004"),
-        (1, "48", "9004009Y", "record 2 PDS 9004"),
-        (1, "48", "9004001Y9004001Y", "record 2 PDS 9004"),
+        (1, "48", "9004009Y", "record 2 DE 48"),
+        (1, "48", "9004001Y9004001Y", "record 2 DE 48"),
         (1, "48", "9004001Y90050031.5", "record 2 PDS 9005"),
         (3, "48", "0105001A03010051239003060012", "record 4 PDS 0105"),
-        (3, "48", "0105019200001-2026-03-02-103010051239003060013", "record 4 PDS 0306"),
-        (3, "48", "0105019200001-2026-03-02-103010051239103060012", "record 4 PDS 0301"),
+        (3, "48", "0105019200001-2026-03-02-103010051239003060013", "trailer"),
+        (3, "48", "0105019200001-2026-03-02-103010051239103060012", "trailer"),
         (3, "48", "0105019200001-2026-03-02-1030100212030600102", "record 4 DE 48"),
         (3, "24", "200", "record 4 MTI"),
     ],
@@ -213,43 +166,6 @@ def test_totals_that_are_not_the_items_are_a_bug(tmp_path: Path) -> None:
             FILES.write(tmp_path / "wrong.ipm", wrong, ITEMS)
 
 
-def digits(least: int, most: int) -> st.SearchStrategy[str]:
-    return st.text("0123456789", min_size=least, max_size=most)
-
-
-def words(least: int, most: int) -> st.SearchStrategy[str]:
-    return (
-        st.from_regex(rf"[!-~]([ -~]{{0,{most - 2}}}[!-~])?", fullmatch=True) if least else words(1, most) | st.just("")
-    )
-
-
-EXACT = st.none() | st.decimals(-(10**12), 10**12, places=6).map(lambda value: f"{value:.6f}")
-
-PRESENTMENTS = st.builds(
-    Presentment,
-    arn=digits(23, 23),
-    network_reference=st.none() | words(1, 16),
-    acquirer_id=digits(1, 11),
-    pan=digits(12, 19).map(Pan),
-    processing_code=digits(6, 6),
-    amount=st.builds(Money, st.integers(0, 10**12 - 1), st.sampled_from(sorted(ASSETS))),
-    transacted_at=st.datetimes(datetime(2000, 1, 1), datetime(2099, 12, 31)).map(
-        lambda at: at.replace(microsecond=0, tzinfo=UTC)
-    ),
-    authorized_on=st.none() | st.dates(date(2000, 1, 1), date(2099, 12, 31)),
-    approval_code=st.none() | st.text("ABC0123456789", min_size=6, max_size=6),
-    pos_entry_mode=st.text("ABC0123456789", min_size=12, max_size=12),
-    mcc=digits(4, 4),
-    terminal_id=words(1, 8),
-    merchant_id=words(1, 15),
-    merchant_name=words(0, 99),
-    business_date=st.just(DAY),
-    is_final=st.booleans(),
-    interchange=EXACT,
-    network_fee=EXACT,
-)
-
-
 @given(items=st.lists(PRESENTMENTS, max_size=4))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_presentments_come_back(tmp_path: Path, items: list[Presentment]) -> None:
@@ -265,6 +181,5 @@ def test_a_changed_byte_is_refused_or_read_as_exactly_what_it_says(tmp_path: Pat
         totals, items = read(tmp_path, bytes(content))
     except FormatError:
         return
-    path = tmp_path / "again.ipm"
-    FILES.write(path, totals, items)
-    assert FILES.read(path) == (totals, items)
+    FILES.write(tmp_path / "again.ipm", totals, items)
+    assert read(tmp_path, (tmp_path / "again.ipm").read_bytes()) == (totals, items)
