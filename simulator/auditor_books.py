@@ -31,6 +31,15 @@ _TARIFF: Final = {
     "travel": (("130", "5"), ("165", "10"), ("175", "5"), ("212.5", "10")),
     "general": (("115", "5"), ("160", "10"), ("158.25", "5"), ("195", "10")),
 }
+_SMALL_MINOR: Final = 500
+_SMALL: Final = ("100", "0")
+"""Everyday debit, read, up to 5.00."""
+_LARGE_MINOR: Final = 250_000
+_LARGE: Final = ("97.5", "5")
+"""General credit, read, from 2,500.00."""
+_REGULATED_BANKS: Final = frozenset({"southbank"})
+_CAP: Final = ("5", "22")
+"""What the law allows them at most."""
 _FEE: Final = ("8.5", "1.5")
 
 
@@ -122,7 +131,13 @@ def _interchange(story: Story, amount: int) -> Decimal:
     mcc = story.planned.shop.mcc
     group = next((name for name, codes in _GROUPS.items() if mcc in codes), "general")
     credit, remote = story.planned.person.bank in _CREDIT_BANKS, story.entry in (Entry.MANUAL, Entry.ONLINE)
-    return _rate(_TARIFF[group][2 * credit + remote], amount)
+    rate = _TARIFF[group][2 * credit + remote]
+    if group == "everyday" and not credit and not remote and amount <= _SMALL_MINOR:
+        rate = _SMALL
+    if group == "general" and credit and not remote and amount >= _LARGE_MINOR:
+        rate = _LARGE
+    usual = _rate(rate, amount)
+    return min(usual, _rate(_CAP, amount)) if story.planned.person.bank in _REGULATED_BANKS else usual
 
 
 def _rate(rate: tuple[str, str], amount: int) -> Decimal:
