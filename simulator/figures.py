@@ -95,6 +95,9 @@ class Figures:
         }
 
 
+ADVICE_TOLD_AGAIN = "advice told again"
+
+
 def payments_by_outcome(record: Record) -> dict[str, int]:
     """How many payments ended how, the most frequent first: "approved", "declined 51", "reversed" ..."""
     counted = Counter(outcome(receipt) for receipt in record.receipts.values())
@@ -109,11 +112,14 @@ def outcome(receipt: Receipt) -> str:
 
 
 def faults_by_ending(record: Record) -> dict[str, dict[str, int]]:
-    """For each kind of fault, how the payments that it hit ended."""
+    """For each kind of fault, how the payments that it hit ended. An advice of a final amount (0120) has a trace of its
+    own, which is no payment's: the network tells it again until it is heard.
+    """
     by_reference = {receipt.reference: receipt for receipt in record.receipts.values()}
     endings: dict[FaultKind, Counter[str]] = defaultdict(Counter)
     for fault in record.faults.injected():
-        endings[fault.kind][outcome(by_reference[fault.reference])] += 1
+        receipt = by_reference.get(fault.reference)
+        endings[fault.kind][ADVICE_TOLD_AGAIN if receipt is None else outcome(receipt)] += 1
     return {kind.value: dict(endings[kind].most_common()) for kind in FaultKind if kind in endings}
 
 

@@ -67,9 +67,7 @@ def _take_in(clearing_format: ClearingFormat, context: JobContext) -> int:
     return take_in(context, CLEARING, read, refused)
 
 
-def _send_back(
-    clearing_format: ClearingFormat, context: JobContext, path: Path, sender_id: str, reason: str
-) -> None:
+def _send_back(clearing_format: ClearingFormat, context: JobContext, path: Path, sender_id: str, reason: str) -> None:
     """Tell a member that a file of its has not been taken, by the file's name."""
     network_id, digest = context.institution.member_id, digest_of(path).hex()[:8]
     totals = FileTotals(

@@ -228,9 +228,7 @@ def test_a_refund_needs_neither_an_authorization_nor_haste() -> None:
 def test_the_law_caps_domestic_debit_of_regulated_issuers_where_the_rate_is_higher(
     amount_minor: int, mcc: str, country: str, rate: str, interchange_exact: str
 ) -> None:
-    item = replace(
-        PURCHASE, pan=REGULATED_CARD, amount=Money(amount_minor, "USD"), mcc=mcc, merchant_name=at(country)
-    )
+    item = replace(PURCHASE, pan=REGULATED_CARD, amount=Money(amount_minor, "USD"), mcc=mcc, merchant_name=at(country))
     priced = price(item, DAY)
     assert (priced.rate, str(priced.interchange)) == (rate, interchange_exact)
     refund = price(replace(item, processing_code="200000"), DAY)

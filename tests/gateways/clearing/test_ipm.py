@@ -22,6 +22,8 @@ from gateways.iso8583.specifications import SIMNET_FILE
 from tests.gateways.clearing.records import ITEMS, PRESENTMENTS, PURCHASE, totals_of
 
 FILES: ClearingFormat = ClearingFiles()
+
+
 def written(folder: Path, items: Sequence[Presentment]) -> bytes:
     path = folder / "clearing.ipm"
     FILES.write(path, totals_of(items), iter(items))

@@ -367,7 +367,7 @@ def test_what_the_bank_says_otherwise_is_kept_and_never_corrected(stand: Stand) 
             " acquirer_id, issuer_id, network_reference, card_token, processing_code, amount_minor, asset,"
             " transacted_at, authorized_on, approval_code, pos_entry_mode, mcc, terminal_id, merchant_id,"
             " merchant_name, is_final, interchange, interchange_minor, network_fee, network_fee_minor, state,"
-                " rate, downgrades, reason"
+            " rate, downgrades, reason"
             " from items where network_reference = 'S00000000000001'",
             "each item is presented and posted once",
             "S00000000000001",
