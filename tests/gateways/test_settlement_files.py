@@ -78,7 +78,7 @@ EVERY: tuple[SettlementDocument, ...] = (REPORT, INSTRUCTION, STATEMENT, PAYOUTS
 
 
 def written(folder: Path, document: SettlementDocument) -> bytes:
-    path = folder / document.file_name
+    path = folder / "written.txt"
     FILES.write(path, document)
     return path.read_bytes()
 

@@ -102,7 +102,8 @@ def test_silence_is_noticed_by_the_timer_and_the_reversal_repeated_until_heard(a
 def test_a_timer_on_its_way_while_its_reversal_is_acknowledged_can_still_serve_the_next(acquirer: Acquirer) -> None:
     request = purchase()
     partial = replace(reversal_of(request), replacement_amount=Money(request.amount.amount_minor - 1, "USD"))
-    acquirer.submit(request, approval(request), partial)
+    for one in (request, approval(request), partial):  # one after the other: a batch goes by its keys
+        acquirer.submit(one)
     (advice,) = (one.body for one in acquirer.network.sent if isinstance(one.body, ReversalAdvice))
     acquirer.submit(
         ReversalResponse(
