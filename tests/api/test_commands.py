@@ -225,7 +225,7 @@ def test_a_message_is_described(bezant: Run) -> None:
     [
         (("zz",), "is not hexadecimal"),
         (("0800",), "MTI"),
-        (("0800", "--dialect", "klingon"), "is none of terminal, simnet, simnet_file"),
+        (("0800", "--dialect", "klingon"), "is none of terminal, ascii-hex, ascii-binary"),
     ],
 )
 def test_what_is_no_message_is_one_line(bezant: Run, words: tuple[str, ...], reason: str) -> None:

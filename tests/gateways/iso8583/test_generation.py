@@ -237,6 +237,6 @@ def test_a_row_of_no_element_is_refused(key: str) -> None:
 
 def test_every_dialect_writes_a_chip_transaction_as_pyiso8583_does() -> None:
     for name, dialect in DIALECTS.items():
-        if "1993" in name or name == "simnet_file":
+        if "1993" in name or name.startswith("simnet_file"):
             continue
         assert encode(CHIP, dialect) == bytes(iso8583.encode(dict(CHIP), dialect)[0])
